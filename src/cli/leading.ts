@@ -4,7 +4,7 @@ import { loadWorkerId, tryLockDataDir } from '../config/data-dir.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { OpenStore, Store } from '../store/store.ts'
 import { sleep } from './worker-deps.ts'
-import { createLeases, LEAD, type WorkerLeases } from '../worker/leases.ts'
+import { LEAD, WorkerLeases } from '../worker/leases.ts'
 
 interface Place {
   config: Config
@@ -20,7 +20,7 @@ export const whileLeading = async <T>(
   const unlock = await tryLockDataDir(dataDir, 'worker')
   if (unlock === null) return null
   const ended = new AbortController()
-  const leases = createLeases({
+  const leases = new WorkerLeases({
     store,
     workerId: await loadWorkerId(dataDir),
     now: Date.now,

@@ -39,9 +39,11 @@ export interface Call {
 
 export interface CallDeps {
   name: string
+  /** ends in `/v1` */
   baseUrl: string
   token: string | null
   fetch: typeof fetch
+  /** of calls that do not run the model */
   timeoutMs: number
 }
 

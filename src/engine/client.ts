@@ -19,18 +19,11 @@ import type {
   ModelObject,
 } from '../openai/fine-tuning.ts'
 import type { Engine, GeneratedDelta } from './engine.ts'
-import { type Call, type CallOptions, createCall, failure } from './call.ts'
+import { type Call, type CallDeps, type CallOptions, createCall, failure } from './call.ts'
 
-export interface EngineOptions {
-  name: string
-  /** ends in `/v1` */
-  baseUrl: string
-  token: string | null
-  fetch: typeof fetch
+export interface EngineOptions extends Omit<CallDeps, 'timeoutMs'> {
   /** of calls that do not run the model; default 30 s */
   timeoutMs?: number
-  /** uploads, job creation (the engine checks every row) and losses; default 10 min */
-  longTimeoutMs?: number
   /** a whole completion; in a stream, the first token and each pause; default 2 min */
   generationTimeoutMs?: number
 }
@@ -41,6 +34,8 @@ interface List<Item> {
 }
 
 const PAGE_SIZE = 100
+/** Of uploads, job creation (the engine checks every row) and losses. */
+const LONG = { timeoutMs: 600_000 }
 /** Short, because the worker does nothing else meanwhile. */
 const STATE_MS = 5_000
 /** Messages are rare, so the newest metrics are among this many events. */
@@ -135,10 +130,10 @@ const streamCompletion = async function* (
   }
 }
 
-const jobMethods = (call: Call, long: CallOptions) =>
+const jobMethods = (call: Call) =>
   ({
     createJob: (request) =>
-      call.json<JobObject>('/fine_tuning/jobs', { method: 'POST', body: request }, long),
+      call.json<JobObject>('/fine_tuning/jobs', { method: 'POST', body: request }, LONG),
     getJob: (id) => call.json<JobObject>(jobPath(id)),
     findJobs: (metadata) =>
       listAll<JobObject>(
@@ -184,14 +179,8 @@ const readRoute = async <Result>(
 
 /** No method retries. */
 export const createEngine = (options: EngineOptions): Engine => {
-  const {
-    name,
-    timeoutMs = 30_000,
-    longTimeoutMs = 600_000,
-    generationTimeoutMs = 120_000,
-  } = options
+  const { name, timeoutMs = 30_000, generationTimeoutMs = 120_000 } = options
   const call = createCall({ ...options, timeoutMs })
-  const long = { timeoutMs: longTimeoutMs }
   const post = <Result>(path: string, body: unknown, callOptions?: CallOptions) =>
     call.json<Result>(path, { method: 'POST', body }, callOptions)
 
@@ -204,13 +193,13 @@ export const createEngine = (options: EngineOptions): Engine => {
       const form = new FormData()
       form.set('purpose', 'fine-tune')
       form.set('file', new Blob(rows.map((row) => `${JSON.stringify(row)}\n`)), filename)
-      return (await post<FileObject>('/files', form, long)).id
+      return (await post<FileObject>('/files', form, LONG)).id
     },
     files: () => listAll<FileObject>(call, '/files', []),
     async deleteFile(id) {
       await call.json(`/files/${encodeURIComponent(id)}`, { method: 'DELETE' })
     },
-    ...jobMethods(call, long),
+    ...jobMethods(call),
     complete: (request, { signal } = {}) =>
       post<ChatCompletion>(
         '/chat/completions',
@@ -226,7 +215,7 @@ export const createEngine = (options: EngineOptions): Engine => {
         { ...request, stream: true },
         { timeoutMs: generationTimeoutMs, signal }
       ),
-    loss: (model, rows) => post<LossResponse>('/loss', { model, rows }, long),
+    loss: (model, rows) => post<LossResponse>('/loss', { model, rows }, LONG),
     async countTokens(model, input) {
       const body = typeof input === 'string' ? { model, prompt: input } : { model, messages: input }
       return (await post<{ count: number }>('/tokenize', body)).count

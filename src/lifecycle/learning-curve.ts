@@ -5,8 +5,7 @@
 import { percent } from '../core/gate/figures.ts'
 import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
 import type { Internalization, StageResult } from '../core/internalization/internalization.ts'
-import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
+import { jsonSnapshotsOf } from '../store/json-snapshot.ts'
 import { lastOf, nonEmpty } from '../core/lists.ts'
 
 /** One training on a part of the rows. */
@@ -29,26 +28,12 @@ export interface CurveWork {
   failure: string | null
 }
 
-const PREFIX = 'learning-curve:'
-
-const nameOf = (internalizationId: string): string => PREFIX + internalizationId
-
-/** @returns null before the worker has begun with it */
-export const readCurve = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string
-): Promise<CurveWork | null> => readJsonSnapshot(store, nameOf(internalizationId))
-
-/** Of all internalizations that the worker has begun with. */
-export const readCurves = (
-  store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, CurveWork][]> => readJsonSnapshots(store, PREFIX)
-
-export const saveCurve = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  work: CurveWork
-): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), work)
+/** By internalization; there is none before the worker has begun with it. */
+export const {
+  read: readCurve,
+  readAll: readCurves,
+  save: saveCurve,
+} = jsonSnapshotsOf<CurveWork>('learning-curve:')
 
 const count = (rows: number): string => rows.toLocaleString('en-US')
 

@@ -113,6 +113,18 @@ export const settleRoute = async (
   }
 }
 
+/** Saves the state, and updates the route. */
+const change = async (
+  store: Store,
+  internalization: Internalization,
+  state: InternalizationState,
+  context: PromotionContext
+): Promise<Internalization> => {
+  const changed = await saveState(store, internalization, state, context)
+  await settleRoute(store, changed.templateVersion, context)
+  return changed
+}
+
 /** Saves the state unless it is there already, and updates the route. */
 const enter = async (
   store: Store,
@@ -120,12 +132,10 @@ const enter = async (
   state: InternalizationState,
   context: PromotionContext
 ): Promise<Internalization> => {
-  const isThere = internalization.state.name === state.name
-  const entered = isThere
-    ? internalization
-    : await saveState(store, internalization, state, context)
-  await settleRoute(store, entered.templateVersion, context)
-  return entered
+  if (internalization.state.name !== state.name)
+    return change(store, internalization, state, context)
+  await settleRoute(store, internalization.templateVersion, context)
+  return internalization
 }
 
 /** For the start of the worker: updates all routes. */
@@ -178,9 +188,7 @@ export const enterStage = async (
     ...(evidence && { evidence }),
     ...learnedFrom(internalization.state),
   } as const
-  const entered = await saveState(store, internalization, state, context)
-  await settleRoute(store, entered.templateVersion, context)
-  return entered
+  return change(store, internalization, state, context)
 }
 
 /**
@@ -199,9 +207,7 @@ export const adjustRoute = async (
   const stage = rolloutStageOf(state)
   if (stage === null) throw new AppError('invalid-state', `internalization ${id} is not live`)
   const adjusted = { name: 'live', stage, ...learnedFrom(state), ...changed } as const
-  const saved = await saveState(store, internalization, adjusted, context)
-  await settleRoute(store, saved.templateVersion, context)
-  return saved
+  return change(store, internalization, adjusted, context)
 }
 
 /**

@@ -24,8 +24,8 @@ import { Thinning } from '../core/rollout/thinning.ts'
 import { AppError } from '../errors.ts'
 import { packageVersion } from '../package-folder.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from '../store/json-snapshot.ts'
-import { countedConversations } from './read-evidence-path.ts'
+import { jsonSnapshotsOf } from '../store/json-snapshot.ts'
+import { countedConversations, pairPages } from './read-evidence-path.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
 /** As they are stored. */
@@ -35,23 +35,16 @@ interface KeptFacts {
   facts: DecisionFacts
 }
 
-const nameOf = (internalizationId: string): string => `decision:${internalizationId}`
+/** By internalization; there are none before the verdict. */
+const { read, save } = jsonSnapshotsOf<KeptFacts>('decision:')
+
+export const readDecisionFacts = read
 
 export const saveDecisionFacts = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string,
   facts: DecisionFacts
-): Promise<void> =>
-  saveJsonSnapshot(store, nameOf(internalizationId), {
-    madeBy: packageVersion(),
-    facts,
-  } satisfies KeptFacts)
-
-/** @returns null before the verdict */
-export const readDecisionFacts = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string
-): Promise<KeptFacts | null> => readJsonSnapshot(store, nameOf(internalizationId))
+): Promise<void> => save(store, internalizationId, { madeBy: packageVersion(), facts })
 
 /** Numbers of conversations at which something was decided or a stage began. */
 const endsOf = (
@@ -90,24 +83,20 @@ const outcomesOf = async (
   return { revision, blocks: blocks.slice(0, most) }
 }
 
-const PAIR_PAGE = 5_000
-
 /** The first drafts of a lora that count. */
 const readDrafts = async (
-  { pairs }: Pick<Store, 'pairs'>,
+  store: Pick<Store, 'pairs'>,
   lora: string,
   count: number
 ): Promise<DraftPair[]> => {
   const drafts: DraftPair[] = []
   const thinning = new Thinning()
-  for (let place = 0, isFull = true; isFull && drafts.length < count;) {
-    const page = await pairs.since(lora, place, PAIR_PAGE)
-    isFull = page.length === PAIR_PAGE
-    place = page.at(-1)?.place ?? place
+  for await (const page of pairPages(store, lora)) {
     for (const pair of page) {
       const loss = thinning.keeps(pair) ? draftLossOf(pair) : null
       if (loss !== null) drafts.push({ confidence: pair.confidence!, agrees: loss === 0 })
     }
+    if (drafts.length >= count) break
   }
   return drafts.slice(0, count)
 }

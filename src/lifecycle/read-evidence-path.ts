@@ -14,11 +14,24 @@ import {
 } from '../core/rollout/evidence-path.ts'
 import { meanLoss } from '../core/rollout/evidence.ts'
 import { CountedConversations, oneOf } from '../core/rollout/pair-reader.ts'
-import { asEvidence, lossOf, type WatchedPair } from '../core/rollout/pair.ts'
+import { asEvidence, lossOf, type ReadPair, type WatchedPair } from '../core/rollout/pair.ts'
 import type { Store } from '../store/store.ts'
 import { readRolloutReport } from './rollout-report.ts'
 
 const PAGE = 5_000
+
+/** The pairs of a lora in the order in which they were stored: there may be more of them than memory should hold. */
+export async function* pairPages(
+  { pairs }: Pick<Store, 'pairs'>,
+  lora: string
+): AsyncGenerator<ReadPair[]> {
+  for (let place = 0, isFull = true; isFull;) {
+    const page = await pairs.since(lora, place, PAGE)
+    isFull = page.length === PAGE
+    place = page.at(-1)?.place ?? place
+    yield page
+  }
+}
 
 /**
  * The first conversations of a lora, in the order in which they count. More of them may be over, and count in
@@ -28,7 +41,7 @@ const PAGE = 5_000
  * @param options.isJudged see `asEvidence`
  */
 export async function* countedConversations(
-  { pairs }: Pick<Store, 'pairs'>,
+  store: Pick<Store, 'pairs'>,
   lora: string,
   {
     count,
@@ -39,15 +52,13 @@ export async function* countedConversations(
   // a request without further turns has a key of its own, so it may be read like a conversation
   const reader = new CountedConversations<WatchedPair>(false, countsFrom)
   let left = count
-  for (let place = 0, isFull = true; isFull && left > 0;) {
-    const page = await pairs.since(lora, place, PAGE)
-    isFull = page.length === PAGE
-    place = page.at(-1)?.place ?? place
+  for await (const page of pairPages(store, lora)) {
     const ended = page.flatMap((pair) => reader.read(asEvidence(pair, isJudged)))
-    const found = isFull ? ended : [...ended, ...reader.overBy(Infinity)]
-    yield* found.slice(0, left)
-    left -= found.length
+    yield* ended.slice(0, left)
+    left -= ended.length
+    if (left <= 0) return
   }
+  yield* reader.overBy(Infinity).slice(0, left)
 }
 
 /**

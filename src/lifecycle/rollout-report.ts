@@ -31,7 +31,7 @@ import { percent } from '../core/gate/figures.ts'
 import type { EarlyAnswers } from '../core/route/early.ts'
 import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from '../store/json-snapshot.ts'
+import { jsonSnapshotsOf } from '../store/json-snapshot.ts'
 
 export interface RolloutReport extends ReportedEvidence {
   /** the confidence from which on it answers, and the next one */
@@ -62,26 +62,12 @@ export interface RolloutReport extends ReportedEvidence {
   auditUsdPerDay: number | null
 }
 
-const PREFIX = 'rollout:'
-
-const nameOf = (internalizationId: string): string => PREFIX + internalizationId
-
-/** @returns null before the worker has seen the live route */
-export const readRolloutReport = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string
-): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
-
-/** Reports of all internalizations that were ever live, with their ids. */
-export const rolloutReports = (
-  store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, RolloutReport][]> => readJsonSnapshots(store, PREFIX)
-
-export const saveRolloutReport = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  report: RolloutReport
-): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), report)
+/** By internalization; there is none before the worker has seen the live route. */
+export const {
+  read: readRolloutReport,
+  readAll: rolloutReports,
+  save: saveRolloutReport,
+} = jsonSnapshotsOf<RolloutReport>('rollout:')
 
 /** @returns null where its route holds answers back until their end */
 export const readEarlyAnswers = async (
@@ -313,15 +299,7 @@ export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string
 /** Prefix of the snapshots with why audits wait for their judge or checker. */
 export const AUDIT_WAIT = 'audit-wait:'
 
-/** @returns null: they do not wait */
-export const readAuditWait = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string
-): Promise<string | null> => readJsonSnapshot<string>(store, AUDIT_WAIT + internalizationId)
-
-/** @param reason null: they do not wait any more */
-export const saveAuditWait = (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  reason: string | null
-): Promise<void> => saveJsonSnapshot(store, AUDIT_WAIT + internalizationId, reason)
+/** By internalization, why they wait; null: they do not. */
+export const { read: readAuditWait, save: saveAuditWait } = jsonSnapshotsOf<string | null>(
+  AUDIT_WAIT
+)

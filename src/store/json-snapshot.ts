@@ -25,3 +25,15 @@ export const saveJsonSnapshot = (
   name: string,
   value: unknown
 ): Promise<void> => snapshots.put(name, new TextEncoder().encode(JSON.stringify(value)))
+
+/** Values of ids, each in the snapshot whose name is the prefix and the id. */
+export const jsonSnapshotsOf = <Value>(prefix: string) => ({
+  /** @returns null where the store has none of the id */
+  read: (store: Pick<Store, 'snapshots'>, id: string): Promise<Value | null> =>
+    readJsonSnapshot(store, prefix + id),
+  /** Of all ids, sorted. */
+  readAll: (store: Pick<Store, 'snapshots'>): Promise<[id: string, value: Value][]> =>
+    readJsonSnapshots(store, prefix),
+  save: (store: Pick<Store, 'snapshots'>, id: string, value: Value): Promise<void> =>
+    saveJsonSnapshot(store, prefix + id, value),
+})

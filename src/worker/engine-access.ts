@@ -7,7 +7,7 @@ import type { WorkerDeps } from './deps.ts'
 import { openEnginePower, type EnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
-import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
+import { createCurves, isWorking, type Curves } from './learning-curve/learn-curve.ts'
 import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
@@ -40,10 +40,11 @@ const needOf = async (
   curves: Curves
 ): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
-  const isWorking = rows.some(({ state: { name } }) =>
-    ['candidate', 'training', 'evaluating'].includes(name)
+  if (
+    rows.some(isWorking) ||
+    (await needsEngine(store)) ||
+    (await requestsNeedEngine(store, now()))
   )
-  if (isWorking || (await needsEngine(store)) || (await requestsNeedEngine(store, now())))
     return 'work'
   if (await curves.isWanted(rows)) return 'work'
   const isServed = rows.some(

@@ -20,7 +20,7 @@ import { openRetirements } from './retirements.ts'
 import { createCurves } from './learning-curve/learn-curve.ts'
 import { claimOf, type WorkerLeases } from './leases.ts'
 import { settleRequests } from './requests.ts'
-import { watchRoutes } from './rollout/watch-routes.ts'
+import { LiveRoutes } from './rollout/watch-routes.ts'
 import { openWebhook } from './webhook/sender.ts'
 
 const PRUNE_EVERY_MS = 3_600_000
@@ -86,7 +86,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   const power = await access.openPower(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const retirements = await openRetirements(deps)
-  const routes = watchRoutes({ ...deps, deprecatedOn: retirements.on })
+  const routes = new LiveRoutes({ ...deps, deprecatedOn: retirements.on })
   const curves = createCurves(deps)
   const prune = createPruning(deps, access)
 

@@ -3,9 +3,8 @@
  * holds the lease `LEAD` does what is done once: detection, forgetting, watching routes. An internalization is
  * advanced by the holder of its lease. A worker that stood still, and whose lease has passed on, can write nothing.
  */
-import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { Lease, OpenStore, Store } from '../store/store.ts'
-import type { WorkerEvent } from './deps.ts'
+import type { WorkerDeps } from './deps.ts'
 
 export const LEAD = 'lead'
 
@@ -20,28 +19,10 @@ export interface HeldLease {
   signal: AbortSignal
 }
 
-export interface WorkerLeases {
-  /**
-   * Acquires the lease, or renews it. @returns the same object as long as it did not pass on in between; null while
-   * another worker holds it
-   */
-  hold(name: string): Promise<HeldLease | null>
-  /** Releases held leases, without those of the names. */
-  releaseOthers(names: Set<string>): Promise<void>
-  /** Renews what is held until the signal aborts: work may take longer than a lease. Never rejects. */
-  keep(signal: AbortSignal): Promise<void>
-  /** Releases all of them. */
-  close(): Promise<void>
-}
-
-export interface LeaseDeps {
+export interface LeaseDeps extends Pick<WorkerDeps, 'now' | 'sleep' | 'log' | 'fault'> {
   store: Pick<OpenStore, 'leases' | 'under'>
   /** At most one process has it at a time: one that starts again after a crash takes its own leases over. */
   workerId: string
-  now: () => number
-  sleep: (ms: number, signal?: AbortSignal) => Promise<void>
-  log: (event: WorkerEvent) => void
-  fault: ReportFault<WorkerFault>
 }
 
 interface Entry {
@@ -52,7 +33,7 @@ interface Entry {
   renewedAt: number
 }
 
-class Leases implements WorkerLeases {
+export class WorkerLeases {
   private readonly deps: LeaseDeps
   private readonly entries = new Map<string, Entry>()
 
@@ -60,6 +41,10 @@ class Leases implements WorkerLeases {
     this.deps = deps
   }
 
+  /**
+   * Acquires the lease, or renews it. @returns the same object as long as it did not pass on in between; null while
+   * another worker holds it
+   */
   async hold(name: string): Promise<HeldLease | null> {
     const known = this.entries.get(name)
     if (known !== undefined && (await this.isKept(known))) return known.held
@@ -73,6 +58,7 @@ class Leases implements WorkerLeases {
     return held
   }
 
+  /** Releases held leases, without those of the names. */
   async releaseOthers(names: Set<string>): Promise<void> {
     for (const [name, entry] of this.entries) {
       if (names.has(name)) continue
@@ -81,6 +67,7 @@ class Leases implements WorkerLeases {
     }
   }
 
+  /** Renews what is held until the signal aborts: work may take longer than a lease. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.deps.sleep(RENEW_EVERY_MS, signal)
@@ -94,6 +81,7 @@ class Leases implements WorkerLeases {
     }
   }
 
+  /** Releases all of them. */
   close(): Promise<void> {
     return this.releaseOthers(new Set())
   }
@@ -129,8 +117,6 @@ class Leases implements WorkerLeases {
     if (this.entries.get(entry.lease.name) === entry) this.entries.delete(entry.lease.name)
   }
 }
-
-export const createLeases = (deps: LeaseDeps): WorkerLeases => new Leases(deps)
 
 export const leaseOf = (internalization: string): string => `internalization:${internalization}`
 

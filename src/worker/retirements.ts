@@ -2,7 +2,7 @@
 import { isDate } from '../core/cost/prices.ts'
 import { DAY_MS } from '../core/days.ts'
 import { marksModels } from '../core/terms/terms.ts'
-import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
+import { findUpstream } from '../core/upstream-choice.ts'
 import { toAppError } from '../errors.ts'
 import {
   readAnnounced,
@@ -12,6 +12,7 @@ import {
 } from '../savings/announced-retirements.ts'
 import type { RetiresOn } from '../core/cost/retirements.ts'
 import type { ReadModelLists, WorkerDeps } from './deps.ts'
+import type { ReplayOptions } from './replay.ts'
 import { textWithin } from '../text-within.ts'
 
 const TIMEOUT_MS = 10_000
@@ -23,15 +24,8 @@ const MAX_NAME_CHARS = 200
 /** OpenRouter's filter (openrouter.ai/docs/client-sdks/typescript/models/operations/distillable) */
 const MARKED_ONLY = '?distillable=true'
 
-interface ModelListOptions {
-  /** for models without an entry in `upstreams` */
-  standard: { baseUrl: string; apiKey: string | null }
-  upstreams: readonly NamedUpstream[]
-  fetch: typeof fetch
-}
-
 const readList = async (
-  fetch: ModelListOptions['fetch'],
+  fetch: ReplayOptions['fetch'],
   { baseUrl, apiKey }: { baseUrl: string; apiKey: string },
   query = ''
 ): Promise<string> => {
@@ -50,7 +44,7 @@ export const createModelLists = ({
   standard,
   upstreams,
   fetch,
-}: ModelListOptions): ReadModelLists | null => {
+}: Omit<ReplayOptions, 'fault'>): ReadModelLists | null => {
   const entries = [
     { ...standard, entry: null },
     ...upstreams.map((one) => ({ ...one, entry: one })),

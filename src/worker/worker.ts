@@ -8,7 +8,7 @@ import { advanceOldest } from './advance-oldest.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createEngineAccess } from './engine-access.ts'
 import { openLead, type Lead, type LeadStep, type WorkParts } from './lead.ts'
-import { createLeases, LEAD, type HeldLease } from './leases.ts'
+import { WorkerLeases, LEAD, type HeldLease } from './leases.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -91,7 +91,7 @@ const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
 /** The rounds of a worker. */
 const createRounds = async (deps: OpenWorkerDeps) => {
   const access = createEngineAccess(deps)
-  const leases = createLeases(deps)
+  const leases = new WorkerLeases(deps)
   const parts = { access, leases }
   const leadership = createLeadership(deps, parts)
   await leadership.current()

@@ -6,6 +6,12 @@ import { seededRandom } from '../../src/random.ts'
 /** A request of one text. */
 export const soleSource = (text: string): Source[] => [{ name: 'query', text }]
 
+/** A request of one text, with its answer: a text, or the JSON of another value. */
+export const rowOf = (text: string, answer: unknown): FormRow => ({
+  sources: soleSource(text),
+  answer: typeof answer === 'string' ? answer : JSON.stringify(answer),
+})
+
 export class Draw {
   private readonly random: () => number
 

@@ -9,7 +9,7 @@ import {
   ratingsTable,
 } from '../../src/lifecycle/ratings/ratings-table.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import { saveJudgeUsd } from '../../src/savings/model-proof.ts'
+import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { addPairs, LORA } from '../kit/records/audited.ts'
@@ -72,7 +72,7 @@ const audits = (bad: number) =>
 describe('a proved internalization of written answers', () => {
   it('shows the promise with its witness, what the judge does not watch, and its figures', async () => {
     await create()
-    await saveJudgeUsd(page.store, 'a', 1.234)
+    await judgeUsd.save(page.store, 'a', 1.234)
     const text = await shown()
     expect(text).toContain(
       'Judge judge-large (version judge-large-2026-11, rubric same-answer-1) rejects at most 5 points more of this'

@@ -3,15 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { createDice, NAMES, RULES, type Dice } from '../kit/traffic/applications.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
-import type { TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { KEY, system, user } from '../kit/traffic/prompts.ts'
 
-const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }
 const HOUR_MS = 3600 * 1000
 const INSTRUCTIONS = RULES.join('\n')
 
-const system = (content: ChatMessage['content']): ChatMessage => ({ role: 'system', content })
-const user = (content: ChatMessage['content']): ChatMessage => ({ role: 'user', content })
 const text = (content: string, fields: object = {}) => ({ type: 'text', text: content, ...fields })
 
 type Make = (dice: Dice, index: number) => ChatMessage[]

@@ -19,9 +19,8 @@ import { blockDigests } from '../../src/core/template/example-items.ts'
 import { droppedSlots, examplesOf } from '../../src/core/template/known.ts'
 import { removedPlaces } from '../../src/core/template/removed-places.ts'
 import { shapeOf } from '../../src/core/template/shape.ts'
-import type { RequestKey } from '../../src/core/template/template.ts'
+import { KEY } from '../kit/traffic/prompts.ts'
 
-const KEY: RequestKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }
 const observe = (detector: Detector, all: Sent[], caller?: string): Detector => {
   all.forEach((sent, at) =>
     detector.observe({

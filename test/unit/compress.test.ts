@@ -6,17 +6,8 @@ import {
   leastEffectFirst,
   sentencesOf,
 } from '../../src/core/learn/compress.ts'
-import type { Segment, Template, TemplateMessage } from '../../src/core/template/template.ts'
-
-const anchor = (text: string): Segment => ({ kind: 'anchor', text })
-const slot = (name: string): Segment => ({
-  kind: 'slot',
-  name,
-  type: 'short',
-  maxChars: 40,
-  multiline: false,
-  kept: false,
-})
+import type { Template, TemplateMessage } from '../../src/core/template/template.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const templateOf = (messages: TemplateMessage[]): Template => ({
   tenant: 't',
@@ -43,7 +34,11 @@ Rules
 const support = templateOf([
   {
     role: 'system',
-    segments: [anchor('Date: '), slot('date'), anchor(` | Queue: retail\n\n${RULES}`)],
+    segments: [
+      anchor('Date: '),
+      slot('date', { kept: false }),
+      anchor(` | Queue: retail\n\n${RULES}`),
+    ],
   },
   { role: 'user', segments: [anchor('Where is my cash?')] },
   { role: 'assistant', segments: [anchor('atm_support')] },

@@ -1,23 +1,15 @@
 import { expect, it } from 'vitest'
 import { normalizeQuery, queryKey, repeatsOf, trainingRow } from '../../src/core/learn/dataset.ts'
 import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
-import type { Match, Segment } from '../../src/core/template/template.ts'
+import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
-
-const slot = (name: string, kept: boolean): Segment => ({
-  kind: 'slot',
-  name,
-  type: 'short',
-  maxChars: 40,
-  multiline: false,
-  kept,
-})
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const segments = [
-  { kind: 'anchor' as const, text: 'Requested: ' },
-  slot('requested', true),
-  slot('plan', true),
-  slot('date', false),
+  anchor('Requested: '),
+  slot('requested'),
+  slot('plan'),
+  slot('date', { kept: false }),
 ]
 
 const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({

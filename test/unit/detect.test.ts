@@ -5,10 +5,10 @@ import type { StreamRow } from '../kit/traffic/stream.ts'
 import { syntheticStream } from '../kit/traffic/synthetic.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
-import type { Slot, TemplateKey } from '../../src/core/template/template.ts'
+import type { Slot } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { assistant, KEY, system, user } from '../kit/traffic/prompts.ts'
 
-const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }
 const DAY_MS = 24 * 3600 * 1000
 
 const RULES = [
@@ -23,9 +23,6 @@ const WORDS = 'apple river lamp chair storm velvet copper island mirror ticket w
 const random = seededRandom(11)
 const pick = <Item>(items: Item[]): Item => items[Math.floor(random() * items.length)]!
 const sentence = (): string => `${Array.from({ length: 7 }, () => pick(WORDS)).join(' ')}?`
-const system = (content: string): ChatMessage => ({ role: 'system', content })
-const user = (content: string): ChatMessage => ({ role: 'user', content })
-const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
 
 interface Exchange {
   messages: ChatMessage[]

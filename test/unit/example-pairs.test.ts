@@ -4,13 +4,10 @@ import { createDice, RULES, type Dice } from '../kit/traffic/applications.ts'
 import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import { retrievedPairs } from '../../src/core/template/example-pairs.ts'
-import type { TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { assistant, KEY, user } from '../kit/traffic/prompts.ts'
 
-const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }
 const HEAD: ChatMessage = { role: 'system', content: RULES.join('\n') }
-const user = (content: string): ChatMessage => ({ role: 'user', content })
-const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
 
 type Pair = readonly [string, string]
 

@@ -3,11 +3,7 @@ import { findForm } from '../../src/core/form/find-form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { wordsOf } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
-
-const rowOf = (text: string, answer: unknown): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer: JSON.stringify(answer),
-})
+import { rowOf } from '../kit/form-grammars.ts'
 
 /** The words before tagged ones. */
 const wordsBefore = (row: FormRow, tags: Int32Array): string[] => {

@@ -5,13 +5,8 @@ import { sizesOf } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
-import { grammarRows, ODD_VALUES } from '../kit/form-grammars.ts'
+import { grammarRows, ODD_VALUES, rowOf } from '../kit/form-grammars.ts'
 import { cpuMsOf } from '../kit/linear.ts'
-
-const rowOf = (text: string, answer: unknown): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer: JSON.stringify(answer),
-})
 
 /** Answers of many members, each with a value of its own. */
 const wideRows = (fields: number): FormRow[] =>

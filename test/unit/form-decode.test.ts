@@ -6,9 +6,9 @@ import { sizesOf, type CopiedNode, type Form, type FormNode } from '../../src/co
 import { readTargets } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { beginOf, insideOf, type FieldScores } from '../../src/core/form/targets.ts'
-import { wordsOf, type Source } from '../../src/core/form/words.ts'
+import { wordsOf } from '../../src/core/form/words.ts'
 import { seededRandom } from '../../src/random.ts'
-import { GRAMMAR_NAMES, grammarRows } from '../kit/form-grammars.ts'
+import { GRAMMAR_NAMES, grammarRows, soleSource } from '../kit/form-grammars.ts'
 import { sureScores } from '../kit/form-scores.ts'
 import { cpuMsOf } from '../kit/linear.ts'
 
@@ -41,8 +41,6 @@ const formOf = (nodes: FormNode[]): Form => ({
     orders: [],
   },
 })
-
-const query = (text: string): Source[] => [{ name: 'query', text }]
 
 /** Logarithms of a random distribution for each row. */
 const randomRows = (rows: number, width: number, random: () => number): Float32Array => {
@@ -84,7 +82,7 @@ const decodedTags = (form: Form, text: string, wanted: string[]): string => {
     const tag = letter === letter.toLowerCase() ? beginOf(field) : insideOf(field)
     tags[word * width + tag] = Math.log(probability)
   }
-  const { targets } = decodeTargets(form, query(text), { tags, choices: [] })
+  const { targets } = decodeTargets(form, soleSource(text), { tags, choices: [] })
   return [...targets.tags].map(nameOf).join('')
 }
 
@@ -195,7 +193,7 @@ describe('decoding', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const scores = randomScores(form, words, seededRandom(seed))
-        const { targets } = decodeTargets(form, query('p q r s'), scores)
+        const { targets } = decodeTargets(form, soleSource('p q r s'), scores)
         const best = Math.max(...readings.map((tags) => sumOf(tags, scores)))
         expect(sumOf(targets.tags, scores)).toBeCloseTo(best, 5)
       }),
@@ -222,7 +220,7 @@ describe('decoding', () => {
     ] as const)
       tags[word * width + tag] = Math.log(0.6)
     for (const word of [0, 1, 4]) tags[word * width] = Math.log(0.9)
-    const { targets } = decodeTargets(form, query(words.join(' ')), { tags, choices: [] })
+    const { targets } = decodeTargets(form, soleSource(words.join(' ')), { tags, choices: [] })
     const [caddo, may] = [last, 0].map((field) => [beginOf(field), insideOf(field)])
     expect([...targets.tags]).toEqual([0, 0, ...caddo!, 0, ...may!])
   })
@@ -239,7 +237,7 @@ describe('decoding', () => {
     const tags = new Float32Array(3 * width)
     const probabilities = [0.1, 0.8, 0.1, 0.2, 0.1, 0.7, 0.9, 0.04, 0.06]
     probabilities.forEach((probability, at) => (tags[at] = Math.log(probability)))
-    const { fieldLogProbs } = decodeTargets(form, query('x y z'), { tags, choices: [] })
+    const { fieldLogProbs } = decodeTargets(form, soleSource('x y z'), { tags, choices: [] })
     // begins, continues, does not continue, and does not begin again
     expect(fieldLogProbs[0]).toBeCloseTo(Math.log(0.8 * 0.7 * (1 - 0.06) * (1 - 0.04)), 4)
   })
@@ -255,9 +253,9 @@ describe('time of decoding', () => {
   const msOf = (words: number, runs: number): number => {
     const text = Array.from({ length: words }, (_, at) => (at % 3 ? 'word' : String(at))).join(' ')
     const scores = randomScores(wide, words, seededRandom(1))
-    for (let run = 0; run < 20; run++) decodeTargets(wide, query(text), scores)
+    for (let run = 0; run < 20; run++) decodeTargets(wide, soleSource(text), scores)
     const times = Array.from({ length: runs }, () =>
-      cpuMsOf(() => decodeTargets(wide, query(text), scores))
+      cpuMsOf(() => decodeTargets(wide, soleSource(text), scores))
     )
     return times.sort((one, other) => one - other)[Math.floor(runs / 2)]!
   }
@@ -270,7 +268,7 @@ describe('time of decoding', () => {
   it('is short where a tagger makes one item of a list of numbers without a mark between', () => {
     const item = copied(0, { as: 'number', chain: ['without-blanks'] })
     const form: Form = { ...wide, root: { kind: 'list', item } }
-    const sources = query('1.5 200.5 '.repeat(330))
+    const sources = soleSource('1.5 200.5 '.repeat(330))
     const words = wordsOf(sources[0]!.text).length
     const tags = Int32Array.from({ length: words }, (_, at) =>
       at === 0 ? beginOf(0) : insideOf(0)

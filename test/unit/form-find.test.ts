@@ -6,12 +6,7 @@ import { sizesOf } from '../../src/core/form/form.ts'
 import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { seededRandom } from '../../src/random.ts'
-import { GRAMMAR_NAMES, grammarRows } from '../kit/form-grammars.ts'
-
-const rowOf = (text: string, answer: unknown): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer: typeof answer === 'string' ? answer : JSON.stringify(answer),
-})
+import { GRAMMAR_NAMES, grammarRows, rowOf } from '../kit/form-grammars.ts'
 
 const rowsOf = (count: number, row: (at: number, random: () => number) => FormRow): FormRow[] => {
   const random = seededRandom(7)

@@ -8,13 +8,8 @@ import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
 import { beginOf, insideOf } from '../../src/core/form/targets.ts'
 import { wordsOf } from '../../src/core/form/words.ts'
-import { ODD_VALUES, grammarRows } from '../kit/form-grammars.ts'
+import { ODD_VALUES, grammarRows, rowOf } from '../kit/form-grammars.ts'
 import { sureScores } from '../kit/form-scores.ts'
-
-const rowOf = (text: string, answer: unknown): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer: JSON.stringify(answer),
-})
 
 /** The answer of a tagger that is sure of what the logged answer says; null: the form does not explain it. */
 const answered = (form: Form, row: FormRow): string | null => {

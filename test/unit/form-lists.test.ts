@@ -2,13 +2,9 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findForm } from '../../src/core/form/find-form.ts'
 import { sizesOf } from '../../src/core/form/form.ts'
-import { readTargets, type FormRow } from '../../src/core/form/read-targets.ts'
+import { readTargets } from '../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../src/core/form/render-answer.ts'
-
-const rowOf = (text: string, answer: unknown): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer: JSON.stringify(answer),
-})
+import { rowOf } from '../kit/form-grammars.ts'
 
 const thing = (at: number): string => `${'ABCDEFGHIJ'[at % 10]!}mo${'abcde'[at % 5]!}`
 

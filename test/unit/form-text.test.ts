@@ -6,11 +6,7 @@ import { sizesOf } from '../../src/core/form/form.ts'
 import { matchParts } from '../../src/core/form/match-parts.ts'
 import type { FormRow } from '../../src/core/form/read-targets.ts'
 import { seededRandom } from '../../src/random.ts'
-
-const rowOf = (text: string, answer: string): FormRow => ({
-  sources: [{ name: 'query', text }],
-  answer,
-})
+import { rowOf } from '../kit/form-grammars.ts'
 
 const rowsOf = (
   count: number,

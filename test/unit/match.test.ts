@@ -8,20 +8,9 @@ import { createProbeIndex, createProbes } from '../../src/core/match/probe.ts'
 import { shapeOf } from '../../src/core/template/shape.ts'
 import type { Segment, Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { anchor, assistant, KEY, slot, system, user } from '../kit/traffic/prompts.ts'
 
-const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }
-
-const anchor = (text: string): Segment => ({ kind: 'anchor', text })
 const query: Segment = { kind: 'query' }
-const slot = (name: string, values?: string[]): Segment => ({
-  kind: 'slot',
-  name,
-  type: values ? 'enum' : 'short',
-  ...(values ? { values } : {}),
-  maxChars: 40,
-  multiline: false,
-  kept: true,
-})
 
 const template = (
   version: string,
@@ -34,10 +23,6 @@ const template = (
   maxTurnsAfter: 0,
   ...extra,
 })
-
-const system = (content: string): ChatMessage => ({ role: 'system', content })
-const user = (content: string): ChatMessage => ({ role: 'user', content })
-const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
 
 const DESK = template('desk', [
   ['system', [anchor('Date: '), slot('date'), anchor(' | Desk\nSort the letter.')]],
@@ -252,7 +237,12 @@ const someSegments = fc
         kept: fc.boolean(),
         shapes: fc.subarray(['', 'a', 'aa', 'ab', 'ba', 'b', 'bb', 'a\n']),
       }),
-      fc.boolean().map((kept): Segment => ({ ...slot('enum', ['a', 'ab', '']), kept }) as Segment)
+      fc
+        .boolean()
+        .map(
+          (kept): Segment =>
+            ({ ...slot('enum', { type: 'enum', values: ['a', 'ab', ''] }), kept }) as Segment
+        )
     ),
     { maxLength: 5 }
   )

@@ -13,8 +13,8 @@ import type {
   TemplateMessage,
 } from '../../src/core/template/template.ts'
 import { factorOfTenfold } from '../kit/linear.ts'
+import { anchor } from '../kit/traffic/prompts.ts'
 
-const anchor = (text: string): Segment => ({ kind: 'anchor', text })
 const message = (role: string, ...segments: Segment[]): TemplateMessage => ({ role, segments })
 const QUERY = message('user', { kind: 'query' })
 

@@ -1,24 +1,18 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
-import type { Match, Segment } from '../../src/core/template/template.ts'
+import type { Match } from '../../src/core/template/template.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
-const slot = (name: string): Segment => ({
-  kind: 'slot',
-  name,
-  type: 'short',
-  maxChars: 400,
-  multiline: true,
-  kept: true,
-})
+const LONG = { maxChars: 400, multiline: true }
 
 const template = {
   ...exampleTemplate(),
   messages: [
     {
       role: 'system',
-      segments: [slot('notes'), { kind: 'anchor' as const, text: '\n' }, slot('day')],
+      segments: [slot('notes', LONG), anchor('\n'), slot('day', LONG)],
     },
     { role: 'user', segments: [{ kind: 'query' as const }] },
   ],

@@ -8,6 +8,7 @@ import { requestSources, slotNames } from '../../src/core/answer/request-sources
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
 import type { Match, Slot } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { slot } from '../kit/traffic/prompts.ts'
 
 const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
 
@@ -15,15 +16,19 @@ const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
 const withSlots = (slots: Record<string, string>, query: string): ChatMessage[] =>
   studentMessages(matchOf(slots, query), EMPTY_PROMPT)
 
-const kept = (name: string): Slot => ({
-  kind: 'slot',
-  name,
-  type: 'short',
-  maxChars: 200,
-  multiline: true,
-  kept: true,
-  test: { reason: 'open-values', mask: null, probability: null, distinct: 9, samples: 9, seen: [] },
-})
+const kept = (name: string): Slot =>
+  slot(name, {
+    maxChars: 200,
+    multiline: true,
+    test: {
+      reason: 'open-values',
+      mask: null,
+      probability: null,
+      distinct: 9,
+      samples: 9,
+      seen: [],
+    },
+  })
 
 const matchOf = (slots: Record<string, string>, query: string): Match => ({
   template: {

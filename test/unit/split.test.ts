@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { burstsOf } from '../../src/core/learn/bursts.ts'
 import { normalizeQuery } from '../../src/core/learn/dataset.ts'
 import { splitPopulation, type SplitSettings } from '../../src/core/learn/split.ts'
-import type { Match, Segment } from '../../src/core/template/template.ts'
+import type { Match } from '../../src/core/template/template.ts'
 import { DAY_MS } from '../kit/store/days.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
+import { slot } from '../kit/traffic/prompts.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -57,15 +58,6 @@ const timesOf = (exchanges: readonly { at: number }[]): number[] => exchanges.ma
 
 const kindOf = ({ query }: { query: string }): string => query.split(' ')[0]!
 
-const slot = (name: string, kept: boolean): Segment => ({
-  kind: 'slot',
-  name,
-  type: 'short',
-  maxChars: 40,
-  multiline: false,
-  kept,
-})
-
 const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({
   template: {
     ...exampleTemplate(),
@@ -74,9 +66,9 @@ const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({
         role: 'system',
         segments: [
           { kind: 'anchor', text: 'Requested: ' },
-          slot('requested', true),
-          slot('plan', true),
-          slot('date', false),
+          slot('requested'),
+          slot('plan'),
+          slot('date', { kept: false }),
         ],
       },
       { role: 'user', segments: [{ kind: 'query' }] },

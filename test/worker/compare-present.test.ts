@@ -46,10 +46,10 @@ const presentOf = async (
       internalization: { ...row, id: 'successor' },
       plan: { ...row.plan!, successor: { of: row.id, why: 'new-traffic', since: 0, lora: null } },
       template,
-      rows: [],
       pay: payAlways,
       witness: null,
     },
+    [],
     verdict
   )
   return compared!.facts.rows.map(({ present }) => present)

@@ -1,7 +1,7 @@
 /** What a judge costs an internalization. */
 import { expect, it } from 'vitest'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
-import { readJudgeUsd } from '../../src/savings/model-proof.ts'
+import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { openJudgeBudget } from '../../src/worker/answers/proof-budget.ts'
 import type { AskUpstream } from '../../src/worker/deps.ts'
 import { openJudge } from '../../src/worker/judge/judge.ts'
@@ -25,7 +25,7 @@ const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
     { model: 'claude-judge', rubric: RUBRIC, usd: USD, mayBeOfSameFamily: false },
     await openJudgeBudget(store, 'judged', USD)
   )
-  return { judge, spent: () => readJudgeUsd(store, 'judged') }
+  return { judge, spent: () => judgeUsd.read(store, 'judged') }
 }
 
 it.each([

@@ -8,7 +8,7 @@ import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { judgeCostText } from '../../src/lifecycle/read-judge.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
-import { readJudgeUsd } from '../../src/savings/model-proof.ts'
+import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { AS_TEXT } from '../kit/records/written-replies.ts'
 import {
@@ -57,7 +57,7 @@ describe('a model that writes replies by the rule', () => {
     expect(checks.find(({ name }) => name === 'promise')!.said).toMatch(
       /judge claude-judge\. Judge claude-judge \(version claude-judge-1, .* Nothing is claimed about people or users\.$/
     )
-    expect(await readJudgeUsd(harness.store, row.id)).toBeGreaterThan(0)
+    expect(await judgeUsd.read(harness.store, row.id)).toBeGreaterThan(0)
   })
 
   it('is rejected where it decides otherwise in 8 of 100', async () => {
@@ -122,7 +122,7 @@ describe('a judge', () => {
     const { expected } = row.plan!.judge!
     expect(expected!.usd).toBeGreaterThan(usd)
     expect(judgeCostText(row.plan!.judge!)).toContain('likely to end without a verdict')
-    const spent = await readJudgeUsd(harness.store, row.id)
+    const spent = await judgeUsd.read(harness.store, row.id)
     expect(spent).toBeGreaterThan(0.15)
     // one request beyond it at most
     expect(spent).toBeLessThan(usd + 0.01)

@@ -9,7 +9,7 @@ import { findInternalization } from '../../lifecycle/find.ts'
 import { readJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { JudgeProgress, StageProgress } from '../../core/internalization/stage-progress.ts'
 import { readJudge, type JudgeReading } from '../../lifecycle/read-judge.ts'
-import { readJudgeUsd } from '../../savings/model-proof.ts'
+import { judgeUsd } from '../../savings/model-proof.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import type { Store } from '../../store/store.ts'
 
@@ -56,7 +56,7 @@ export interface Judged extends JudgeReading {
 /** @returns null where equality decides */
 export const readJudged = async (store: Store, row: Internalization): Promise<Judged | null> => {
   const reading = await readJudge(store, row)
-  return reading && { ...reading, spentUsd: await readJudgeUsd(store, row.id) }
+  return reading && { ...reading, spentUsd: await judgeUsd.read(store, row.id) }
 }
 
 export interface CurveReading extends LearningCurve {

@@ -2,6 +2,7 @@
  * The response type of a template, which follows from its logged answers and decides how two answers are
  * compared (`agreement.ts`). Reads texts, executes nothing. Knows nothing of arms or thresholds.
  */
+import { countsOf } from '../counts.ts'
 import { bareJson, isJson } from '../json.ts'
 import { isCallText } from './calls.ts'
 
@@ -61,8 +62,7 @@ interface AnswerCounts {
 }
 
 const countAnswers = (answers: readonly string[], isListed: IsListed): AnswerCounts => {
-  const counts = new Map<string, number>()
-  for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
+  const counts = countsOf(answers)
   const unlisted = [...counts].filter(([answer]) => !isListed(answer))
   const listed = counts.size - unlisted.length
   return {

@@ -2,6 +2,7 @@
  * A graded similarity of two answers, for a person to look at. It decides nothing: `agreement.ts` says when
  * two answers agree.
  */
+import { countsOf, overlapOf } from '../counts.ts'
 import { canonicalJson } from '../json.ts'
 import { agree, comparedJson, type Comparison } from './agreement.ts'
 import { MAX_PATH_CHARS } from './field-rules.ts'
@@ -24,12 +25,6 @@ const countNgrams = (text: string[], order: number): Map<string, number> => {
 const sumOf = (counts: Map<string, number>): number =>
   [...counts.values()].reduce((sum, count) => sum + count, 0)
 
-const overlap = (a: Map<string, number>, b: Map<string, number>): number => {
-  let shared = 0
-  for (const [gram, count] of a) shared += Math.min(count, b.get(gram) ?? 0)
-  return shared
-}
-
 /**
  * chrF2 of Popović 2015 (W15-3049): precision and recall of character n-grams of orders 1 to 6
  * without blanks, averaged over the orders that both texts have, combined with beta 2.
@@ -42,7 +37,7 @@ export const chrF = (hypothesis: string, reference: string): number => {
     const [first, second] = [countNgrams(a, order), countNgrams(b, order)]
     const [sizeA, sizeB] = [sumOf(first), sumOf(second)]
     if (sizeA === 0 || sizeB === 0) break
-    const shared = overlap(first, second)
+    const shared = overlapOf(first, second)
     precision += shared / sizeA
     recall += shared / sizeB
     orders++
@@ -74,14 +69,7 @@ const leaves = (root: unknown): string[] => {
 /** F1 of the leaves of two JSON values as multisets, 0 to 1. */
 export const fieldF1 = (a: unknown, b: unknown): number => {
   const [first, second] = [leaves(a), leaves(b)]
-  const open = new Map<string, number>()
-  for (const leaf of second) open.set(leaf, (open.get(leaf) ?? 0) + 1)
-  let shared = 0
-  for (const leaf of first) {
-    const left = open.get(leaf) ?? 0
-    if (left > 0) shared++
-    open.set(leaf, left - 1)
-  }
+  const shared = overlapOf(countsOf(first), countsOf(second))
   return (2 * shared) / (first.length + second.length)
 }
 

@@ -5,6 +5,7 @@
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
 import { isTierName, serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
+import type { ChargedTokens } from '../log/traffic-hours.ts'
 import { priceAt, type Amounts, type LongContext, type Tier, type Tiered } from './price-tiers.ts'
 
 /** US dollars per million tokens. */
@@ -178,15 +179,6 @@ export const findPrice = (prices: readonly Price[], model: string): Price | null
       .toSorted((a, b) => (a.asOf < b.asOf ? 1 : -1))
       .at(0)
   return newest(model) ?? newest(withoutDate(model)) ?? null
-}
-
-/** Tokens of one answer, or of many. */
-export interface ChargedTokens {
-  /** all input, cached or not */
-  input: number
-  cachedInput: number
-  cacheWrite: number
-  output: number
 }
 
 /** US dollars, with cached tokens and writes to the provider's cache at their own prices. */

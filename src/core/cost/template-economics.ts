@@ -13,7 +13,7 @@ import {
   type Coverage,
   type Forecast,
 } from './economics.ts'
-import { winningArm, type Internalization } from '../internalization/internalization.ts'
+import { winningArm, type Arm, type Internalization } from '../internalization/internalization.ts'
 import { isHead, modelOfArm, type ArmName } from '../learn/schedule.ts'
 import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
@@ -124,8 +124,9 @@ export const trainedSeconds = ({ plan }: Internalization): number =>
     .reduce((sum, { metrics }) => sum + metrics.seconds, 0)
 
 /** Of its own training when that has ended, else the limit, else the mean of others, else null. */
-const trainingSeconds = ({ template, internalizations, settings }: DraftInput): number | null => {
-  const own = internalizations.findLast((row) => row.templateVersion === template.version)
+const trainingSeconds = (input: DraftInput): number | null => {
+  const { internalizations, settings } = input
+  const own = ownOf(input).at(-1)
   if (own?.verdict) return trainedSeconds(own)
   if (settings.trainSeconds !== null) return settings.trainSeconds
   const ended = internalizations.filter(({ verdict }) => verdict !== null).map(trainedSeconds)
@@ -160,11 +161,20 @@ export interface DraftInput {
   settings: EconomicsSettings
 }
 
+const ownOf = ({ template, internalizations }: DraftInput): Internalization[] =>
+  internalizations.filter((row) => row.templateVersion === template.version)
+
+/** The arm that was proven last; undefined: none was. */
+const provenArm = (input: DraftInput): Arm | null | undefined => {
+  const proven = ownOf(input).findLast(({ verdict }) => verdict?.verdict === 'promote')
+  return proven && winningArm(proven)
+}
+
 /** The other model that answers a template, or that would: none where an engine's model may. */
-const otherModelOf = ({ template, internalizations, settings }: DraftInput): string | null => {
-  const own = internalizations.filter((row) => row.templateVersion === template.version)
-  const proven = own.findLast(({ verdict }) => verdict?.verdict === 'promote')
-  if (proven !== undefined) return winningArm(proven)?.model?.name ?? null
+const otherModelOf = (input: DraftInput): string | null => {
+  const { settings } = input
+  const proven = provenArm(input)
+  if (proven !== undefined) return proven?.model?.name ?? null
   const models = settings.arms.flatMap((arm) => modelOfArm(arm) ?? [])
   if (models.length < settings.arms.length) return null
   const inputUsd = (name: string): number => findPrice(settings.prices, name)?.input ?? Infinity
@@ -173,22 +183,22 @@ const otherModelOf = ({ template, internalizations, settings }: DraftInput): str
 
 /** US dollars, once; null where the duration of an engine that is paid by the hour is not known. */
 const onceTrainingUsd = (input: DraftInput, call: CallFigures | null): number | null => {
-  const { template, internalizations, settings } = input
+  const { settings } = input
   const { provider } = settings
   if (provider === undefined) {
     const seconds = trainingSeconds(input)
     return seconds === null ? null : engineHoursUsd(seconds / 3600, settings)
   }
-  const own = internalizations.findLast((row) => row.templateVersion === template.version)
+  const own = ownOf(input).at(-1)
   if (own?.verdict) return trainingCost(own, settings)
   return call && trainingTokensUsd(expectedTrainingTokens(call, settings), provider)
 }
 
 /** A head of the engine answers on the engine's own machine, whatever its base model costs. */
-const isAnsweredByHead = ({ template, internalizations, settings }: DraftInput): boolean => {
-  const own = internalizations.filter((row) => row.templateVersion === template.version)
-  const proven = own.findLast(({ verdict }) => verdict?.verdict === 'promote')
-  if (proven !== undefined) return isHead(winningArm(proven)?.name ?? 'query-only')
+const isAnsweredByHead = (input: DraftInput): boolean => {
+  const proven = provenArm(input)
+  if (proven !== undefined) return isHead(proven?.name ?? 'query-only')
+  const { settings } = input
   return settings.arms.length > 0 && settings.arms.every((arm) => isHead(arm))
 }
 
@@ -203,12 +213,12 @@ const measuredCoverage = (
   return { answered: answered * share, discarded: discarded * share, source: 'measured' }
 }
 
-const coverageOf = ({ template, traffic, internalizations, settings }: DraftInput): Coverage => {
+const coverageOf = (input: DraftInput): Coverage => {
+  const { traffic, settings } = input
   const { trafficShare } = settings
   const measured = traffic && measuredCoverage(traffic.asked, trafficShare)
   if (measured) return measured
-  const newest = internalizations.findLast((row) => row.templateVersion === template.version)
-  const verdict = newest?.verdict
+  const verdict = ownOf(input).at(-1)?.verdict
   const proven = verdict?.verdict === 'promote' ? verdict.arms[verdict.arm]?.coverage : undefined
   if (proven === undefined) return { answered: trafficShare, discarded: 0, source: 'assumed' }
   return {

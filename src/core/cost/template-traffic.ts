@@ -123,7 +123,8 @@ export const callsPerMonth = (
   return days < 1 || captureShare === 0 ? null : (calls / days / captureShare) * DAYS_PER_MONTH
 }
 
-const bytesOf = (messages: ChatMessage[]): number =>
+/** Of the texts. */
+export const bytesOf = (messages: readonly ChatMessage[]): number =>
   messages.reduce((sum, message) => sum + Buffer.byteLength(messageText(message) ?? ''), 0)
 
 /** Null without a request that can be read, and for one of another template. */

@@ -2,6 +2,7 @@
  * What a template's answers state without having it from the request, such as the address of its help page. Learned
  * from the log; at serving time an answer with any other atom goes to the upstream.
  */
+import { countsOf } from '../counts.ts'
 import type { KnownFacts, Language } from '../answer/answer-rules.ts'
 import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
 import { negationAtoms } from './compare.ts'
@@ -58,11 +59,8 @@ const countAtoms = (
   return counts
 }
 
-const mostFrequent = <Item>(items: readonly Item[]): Item | undefined => {
-  const counts = new Map<Item, number>()
-  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
-  return [...counts].toSorted((a, b) => b[1] - a[1])[0]?.[0]
-}
+const mostFrequent = <Item>(items: readonly Item[]): Item | undefined =>
+  [...countsOf(items)].toSorted((a, b) => b[1] - a[1])[0]?.[0]
 
 /** Atoms that answers to at least `minRequests` different requests state and their requests do not. */
 export const knownFacts = (

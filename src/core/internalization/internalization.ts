@@ -9,7 +9,7 @@ import type { AnswerRules } from '../answer/answer-rules.ts'
 import type { Repeats } from '../learn/dataset.ts'
 import type { PlannedChecker } from '../gate/checker.ts'
 import type { ArmFigures, Verdict } from '../gate/gate.ts'
-import type { Admission } from '../judge/admission.ts'
+import type { Admission, JudgeIdentity } from '../judge/admission.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
@@ -212,11 +212,7 @@ export interface PlannedForm extends FormSummary {
 }
 
 /** Who compares written answers, and by what. Its version is known when it has answered. */
-export interface PlannedJudge {
-  model: string
-  /** name of the rubric, and the digest of all that every comparison has in common */
-  rubric: string
-  rubricDigest: string
+export interface PlannedJudge extends Omit<JudgeIdentity, 'version'> {
   /** of the proof */
   expected: JudgeCost
 }

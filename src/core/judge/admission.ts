@@ -14,7 +14,7 @@ export interface JudgeIdentity {
   model: string
   /** `model` of its answers */
   version: string
-  /** name of the rubric, and its digest (`rubricDigest`) */
+  /** name of the rubric, and the digest of all that every comparison has in common (`rubricDigest`) */
   rubric: string
   rubricDigest: string
 }

@@ -12,6 +12,7 @@ import {
   toProbabilities,
   trainHead,
   type CrossValidation,
+  type CrossValidationOptions,
   type Head,
 } from './softmax-head.ts'
 
@@ -56,14 +57,7 @@ const hashedRows = (rows: TextRows) => {
   return { ...rows, features: hashedFeatures(rows.texts, dims), dims }
 }
 
-export interface TextValidationOptions {
-  /** one entry a judged row, as `crossValidated` takes them */
-  groups: readonly string[]
-  /** default 5 */
-  folds?: number
-  /** orders the groups; default 0 */
-  seed?: number
-}
+export type TextValidationOptions = Pick<CrossValidationOptions, 'groups' | 'folds' | 'seed'>
 
 /** @throws AppError `invalid-request` as `crossValidated` */
 export const validateTextHead = (

@@ -22,8 +22,17 @@ const STEP = Math.log(MOST_MS / LEAST_MS) / BUCKETS
 /** Number of latencies in each bucket: bucket i begins at 600,000^(i / 32) ms. */
 export type LatencyHistogram = number[]
 
+/** Tokens of one answer, or of many. */
+export interface ChargedTokens {
+  /** all input, cached or not */
+  input: number
+  cachedInput: number
+  cacheWrite: number
+  output: number
+}
+
 /** Tokens of the upstream's answers of one model that have one price, as the provider counted them. */
-export interface Charged {
+export interface Charged extends ChargedTokens {
   model: string
   /** that the answers name; absent: the standard one, or not known */
   serviceTier?: string
@@ -31,10 +40,6 @@ export interface Charged {
   longerThan?: number
   /** answers whose tokens are known */
   answers: number
-  input: number
-  cachedInput: number
-  cacheWrite: number
-  output: number
 }
 
 /** Requests of one template that its lora was asked for. */

@@ -2,6 +2,7 @@
  * The parts of a route that are watched each by itself: kinds of its requests, and answers. They are fixed with the
  * plan, so that none is picked by hindsight. Knows nothing of losses (`core/rollout/withheld.ts`).
  */
+import { countsOf } from '../counts.ts'
 import { isProven, type ProvenKinds, type RequestKind } from './request-kind.ts'
 
 export interface PartName {
@@ -46,9 +47,7 @@ export const withoutKind = (kinds: ProvenKinds, name: string): ProvenKinds | nul
 
 /** @returns share of the rows with each name */
 const sharesOf = (rows: readonly (readonly string[])[]): Map<string, number> => {
-  const counts = new Map<string, number>()
-  for (const name of rows.flat()) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return new Map([...counts].map(([name, count]) => [name, count / rows.length]))
+  return new Map([...countsOf(rows.flat())].map(([name, count]) => [name, count / rows.length]))
 }
 
 const partsOf = (

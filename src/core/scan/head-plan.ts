@@ -2,6 +2,7 @@
  * Which head can be tried on the exchanges of a template, for labels or for a form: the split that the gate would
  * make, the type of the answers, and the obstacle where there is one.
  */
+import { percent } from '../gate/figures.ts'
 import { findAnswerForm, type AnswerForm } from '../answer/answer-form.ts'
 import { textOf } from '../answer/outcome.ts'
 import {
@@ -75,33 +76,21 @@ const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
 /** That a head may take at least, however many labels there are. */
 const LEAST_TRAIN_ROWS = 500
 
-/** Training rows for a head: all that are there, as a head takes seconds, within a bounded time. */
-const trainRowsFor = (
-  sample: readonly ScannedExchange[],
-  { trainRows, holdoutRows, dims }: HeadPlanSettings
-): number => {
-  const classes = new Set(textsOf(sample)).size
-  const affordable = Math.min(
-    MAX_TRAIN_ROWS,
-    Math.floor(MAX_WORK / ((dims + HASHED_DIMS) * Math.max(2, classes)))
-  )
-  return Math.min(
-    trainRows,
-    Math.max(LEAST_TRAIN_ROWS, Math.min(affordable, sample.length - holdoutRows))
-  )
-}
-
-/** A head for fields knows no classes. */
-const formRowsFor = (
-  sample: readonly ScannedExchange[],
+/** All that are there, within what a head can learn in a bounded time. */
+const trainRowsWithin = (
+  affordable: number,
+  { length }: readonly ScannedExchange[],
   { trainRows, holdoutRows }: HeadPlanSettings
 ): number =>
-  Math.min(
-    trainRows,
-    Math.max(LEAST_TRAIN_ROWS, Math.min(MAX_FORM_ROWS, sample.length - holdoutRows))
-  )
+  Math.min(trainRows, Math.max(LEAST_TRAIN_ROWS, Math.min(affordable, length - holdoutRows)))
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+/** Training rows for a head: it takes seconds. */
+const trainRowsFor = (sample: readonly ScannedExchange[], settings: HeadPlanSettings): number => {
+  const classes = new Set(textsOf(sample)).size
+  const work = (settings.dims + HASHED_DIMS) * Math.max(2, classes)
+  const affordable = Math.min(MAX_TRAIN_ROWS, Math.floor(MAX_WORK / work))
+  return trainRowsWithin(affordable, sample, settings)
+}
 
 const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
   json: 'the answers are JSON, for which there is no quick estimate: a lora may learn them',
@@ -246,11 +235,13 @@ const splitFor = (
   const answers = learnable.length > 0 ? learnable : textsOf(sample)
   const type = detectResponseType(answers, settings.isListed)
   if (type === 'label') return { split, form: null, type, allowed }
-  const ofForm = splitAt(formRowsFor(sample, settings))
+  // a head for fields knows no classes
+  const allowedOfForm = trainRowsWithin(MAX_FORM_ROWS, sample, settings)
+  const ofForm = splitAt(allowedOfForm)
   const form = findAnswerForm(ofForm.train)
   return form === null
     ? { split, form, type, allowed }
-    : { split: ofForm, form, type, allowed: formRowsFor(sample, settings) }
+    : { split: ofForm, form, type, allowed: allowedOfForm }
 }
 
 /** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */

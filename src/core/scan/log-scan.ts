@@ -56,12 +56,8 @@ export interface FoundTemplate {
   unsupportedFormat: string | null
 }
 
-interface Counted {
-  template: Template
-  tally: Tally
+interface Counted extends Omit<FoundTemplate, 'sample'> {
   sample: WindowSample<SingleExchange>
-  population: number
-  unsupportedFormat: string | null
 }
 
 /** A record with its place in time. */

@@ -47,7 +47,7 @@ export interface TemplateMoney {
   mostNetUsdPerMonth: number | null
   /** at the expected coverage, against the provider's cache after its mends; null like `netUsdPerMonth` */
   mendedNetUsdPerMonth: number | null
-  /** why the provider's cache is not read; null where the log does not tell */
+  /** why the provider's cache is not read, and what mends save; null where too few requests were compared */
   cache: CacheReport | null
   /** that the dollars are made of; null: there is none */
   price: DatedPrice | null

@@ -1,6 +1,4 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
-import type { DatedPrice } from '../cost/price-list.ts'
-import type { CacheReport } from '../cache/cache-report.ts'
 import type { OtherCache } from '../cache/other-caches.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
 import type { LearningCurve } from '../gate/learning-curve.ts'
@@ -26,7 +24,7 @@ export interface PricedJudged extends Judged {
 }
 
 /** Figures of one template. Tokens are means per request, dollars are per month. */
-export interface TemplateReport {
+export interface TemplateReport extends Omit<TemplateMoney, 'call' | 'unknown'> {
   version: string
   tenant: string
   model: string
@@ -44,20 +42,6 @@ export interface TemplateReport {
   /** of the prompt tokens, those that the provider's cache served; assumed where `cacheIsMeasured` is false */
   cacheHitShare: number | null
   cacheIsMeasured: boolean | null
-  minCachedPrefixTokens: number | null
-  requestsPerMonth: number | null
-  usdPerMonth: number | null
-  cacheSavesUsdPerMonth: number | null
-  netUsdPerMonth: number | null
-  leastNetUsdPerMonth: number | null
-  mostNetUsdPerMonth: number | null
-  mendedNetUsdPerMonth: number | null
-  /** why the provider's cache is not read, and what mends save; null where too few requests were compared */
-  cache: CacheReport | null
-  /** that the dollars are made of; null: there is none */
-  price: DatedPrice | null
-  /** day on which the provider retires the model, YYYY-MM-DD; null: not known */
-  retiresOn: string | null
   /** most money first */
   advice: Advice[]
   /** why dollars a month are not known; null where they are */

@@ -3,6 +3,7 @@
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
+import { percent } from '../gate/figures.ts'
 import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
 import { cacheRules, type CacheFinding } from '../cache/finding.ts'
 import type { OtherCache } from '../cache/other-caches.ts'
@@ -78,8 +79,6 @@ const tryLabelHead = async (
   plan,
   coverage: coverageOf(await fitHeads(plan.split, labels, settings), settings),
 })
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 /**
  * What a gate says of a head that learned a part of the rows: where it passes, one that learns all of them answers

@@ -2,12 +2,11 @@
  * Running totals of one template's requests, in fixed memory: how many, when, their tokens, and the share of
  * their text that a template's removal would take away.
  */
-import type { ChatMessage, Usage } from '../../openai/chat.ts'
+import type { Usage } from '../../openai/chat.ts'
 import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
-import { onlyTier, type UpstreamTokens } from '../cost/template-traffic.ts'
+import { bytesOf, onlyTier, type UpstreamTokens } from '../cost/template-traffic.ts'
 import { estimateUsage, type CountTokens } from '../log/estimate-usage.ts'
 import type { ExchangeRecord } from '../log/record.ts'
-import { messageText } from '../request/request-scan.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { Match } from '../template/template.ts'
 import type { ReadExchange } from './exchange.ts'
@@ -68,9 +67,6 @@ const meansOf = (
         cacheWriteShare: shareOf(cacheWrite, input),
         serviceTier: onlyTier(tiers),
       }
-
-const bytesOf = (messages: readonly ChatMessage[]): number =>
-  messages.reduce((sum, message) => sum + Buffer.byteLength(messageText(message) ?? ''), 0)
 
 export interface TalliedCall {
   record: Pick<ExchangeRecord, 'path' | 'status' | 'route' | 'usage' | 'request' | 'response'>

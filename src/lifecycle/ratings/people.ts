@@ -8,28 +8,22 @@ import {
 import { peopleFigures, ratingOrder, type PeopleFigures } from '../../core/judge/people.ts'
 import { PeopleSampler, type PeopleSample } from '../../core/judge/people-sample.ts'
 import type { Store } from '../../store/store.ts'
-
-const PAGE = 5_000
+import { pairPages } from '../read-evidence-path.ts'
 
 type Stores = Pick<Store, 'pairs' | 'internalizations'>
 
 const readSample = async (
-  { pairs, internalizations }: Stores,
+  stores: Stores,
   { id }: Internalization,
   lora: string
 ): Promise<PeopleSample> => {
-  const history = await internalizations.history(id)
+  const history = await stores.internalizations.history(id)
   const sampler = new PeopleSampler(
     history
       .filter((entry) => movedBorder(entry) !== null || newlyWithheld(entry).length > 0)
       .map(({ at }) => at)
   )
-  for (let place = 0, isFull = true; isFull;) {
-    const page = await pairs.since(lora, place, PAGE)
-    sampler.read(page)
-    isFull = page.length === PAGE
-    place = page.at(-1)?.place ?? place
-  }
+  for await (const page of pairPages(stores, lora)) sampler.read(page)
   return sampler.sample()
 }
 

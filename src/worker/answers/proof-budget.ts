@@ -3,12 +3,7 @@
  * restart does not forget it.
  */
 import { createBudget } from '../../core/move/budget.ts'
-import {
-  readJudgeUsd,
-  readProofUsd,
-  saveJudgeUsd,
-  saveProofUsd,
-} from '../../savings/model-proof.ts'
+import { judgeUsd, proofUsd } from '../../savings/model-proof.ts'
 import type { Store } from '../../store/store.ts'
 
 /** US dollars of one request. */
@@ -73,22 +68,13 @@ const openBudget = (
   }
 }
 
-/** For answers of other models. @param limitUsd null: nothing may be paid */
-export const openProofBudget = async (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  limitUsd: number | null
-): Promise<Pay> =>
-  openBudget(limitUsd ?? 0, await readProofUsd(store, internalizationId), (usd) =>
-    saveProofUsd(store, internalizationId, usd)
-  )
+const openKept =
+  (kept: typeof proofUsd) =>
+  async (store: Pick<Store, 'snapshots'>, id: string, limitUsd: number | null): Promise<Pay> =>
+    openBudget(limitUsd ?? 0, await kept.read(store, id), (usd) => kept.save(store, id, usd))
 
-/** For the judge. */
-export const openJudgeBudget = async (
-  store: Pick<Store, 'snapshots'>,
-  internalizationId: string,
-  limitUsd: number
-): Promise<Pay> =>
-  openBudget(limitUsd, await readJudgeUsd(store, internalizationId), (usd) =>
-    saveJudgeUsd(store, internalizationId, usd)
-  )
+/** Of an internalization, for answers of other models; a limit of null: nothing may be paid. */
+export const openProofBudget = openKept(proofUsd)
+
+/** Of an internalization, for its judge. */
+export const openJudgeBudget = openKept(judgeUsd)

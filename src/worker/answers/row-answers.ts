@@ -19,11 +19,13 @@ import {
   askModel,
   expectedCost,
   mostUsd,
+  type AskDeps,
   type AskedModel,
+  type AskedRecord,
   type CostedRecord,
   type NoAnswer,
 } from './ask-model.ts'
-import type { UpstreamAnswer, WorkerDeps } from '../deps.ts'
+import type { AskUpstream, UpstreamAnswer, WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Pay } from './proof-budget.ts'
 
@@ -64,7 +66,7 @@ const ofEngine =
     }
   }
 
-type AskDeps = Pick<WorkerDeps, 'store' | 'askUpstream' | 'priceOf' | 'sleep' | 'now'>
+type ModelDeps = Pick<WorkerDeps, 'store' | 'askUpstream' | 'priceOf' | 'sleep' | 'now'>
 
 export interface Buying {
   pay: Pay
@@ -75,7 +77,7 @@ export interface Buying {
 }
 
 /** US dollars. What was lost on its way may have been charged. */
-export const chargedUsd = (
+const chargedUsd = (
   record: CostedRecord,
   { price }: AskedModel,
   answer: UpstreamAnswer | NoAnswer
@@ -84,6 +86,23 @@ export const chargedUsd = (
   if (typeof answer === 'string' || !isSuccess(answer.status)) return 0
   const usage = answerUsage(completionOf({ path: record.path, response: answer.body }))
   return (usage && requestCost(price, usage)) ?? expectedCost(record, price)
+}
+
+/**
+ * Sends a request and pays for it.
+ * @returns with what it cost, US dollars; null where no money is left
+ */
+export const bought = async (
+  { pay, ...deps }: AskDeps & { pay: Pay },
+  record: AskedRecord & CostedRecord,
+  model: AskedModel
+): Promise<{ answer: UpstreamAnswer | NoAnswer; usd: number } | null> => {
+  const most = mostUsd(record, model)
+  return pay({ most, expected: expectedCost(record, model.price) }, async () => {
+    const answer = await askModel(deps, record, model)
+    const usd = chargedUsd(record, model, answer)
+    return { answer: { answer, usd }, usd }
+  })
 }
 
 const readOther = (
@@ -101,9 +120,9 @@ const readOther = (
 
 /** Of the operator, to ask with. @throws AppError `invalid-config` where something is missing */
 export const askedModel = (
-  { askUpstream, priceOf }: Pick<AskDeps, 'askUpstream' | 'priceOf'>,
+  { askUpstream, priceOf }: Pick<ModelDeps, 'askUpstream' | 'priceOf'>,
   { name, hasLogprobs }: OtherModel
-): { model: AskedModel; ask: NonNullable<AskDeps['askUpstream']> } => {
+): { model: AskedModel; ask: AskUpstream } => {
   const price = priceOf(name)
   if (askUpstream === null || price === null)
     throw new AppError(
@@ -119,7 +138,7 @@ export const askedModel = (
  */
 const ofModel =
   (
-    deps: AskDeps,
+    deps: ModelDeps,
     other: OtherModel,
     { pay, tries, patientUntil = Infinity }: Buying
   ): RowAnswerer =>
@@ -128,14 +147,9 @@ const ofModel =
     const [record] = await deps.store.records.byIds([exchange.id])
     if (record === undefined || record.request === '') return { deferred: 'record-gone', usd: 0 }
     if (dialectOfRecord(record) !== CHAT) return { deferred: 'unsupported-field', usd: 0 }
-    const most = mostUsd(record, model)
-    const bought = await pay({ most, expected: expectedCost(record, model.price) }, async () => {
-      const answer = await askModel({ ask, sleep: deps.sleep, tries }, record, model)
-      const usd = chargedUsd(record, model, answer)
-      return { answer: { answer, usd }, usd }
-    })
-    if (bought === null) return { deferred: BUDGET_SPENT, usd: 0 }
-    const { answer, usd } = bought
+    const given = await bought({ pay, ask, sleep: deps.sleep, tries }, record, model)
+    if (given === null) return { deferred: BUDGET_SPENT, usd: 0 }
+    const { answer, usd } = given
     if (answer === 'refused' && deps.now() < patientUntil)
       throw new AppError('upstream-unavailable', `${model.name} does not answer for the moment`)
     if (answer === 'refused' || answer === 'lost') return { deferred: 'engine-error', usd }
@@ -155,7 +169,7 @@ export const respondentOf = (arm: Arm): Respondent => ({
 
 /** @throws AppError `engine-unavailable` for a lora without an engine */
 export const answererOf = (
-  deps: AskDeps & Pick<WorkerDeps, 'engine'>,
+  deps: ModelDeps & Pick<WorkerDeps, 'engine'>,
   { lora, model }: Respondent,
   answers: AnswerRules,
   buying: Buying

@@ -24,13 +24,6 @@ type CommandName = 'start' | 'stop'
 
 type PowerDeps = Pick<WorkerDeps, 'store' | 'now' | 'log'>
 
-export interface EnginePower {
-  /** Begins the command that is due, without waiting for its end. */
-  settle(need: EngineNeed | null): Promise<void>
-  /** Kills the running command and waits for its end. */
-  close(): Promise<void>
-}
-
 export interface PowerParts {
   commands: EngineCommands
   watch: EngineWatch
@@ -41,7 +34,7 @@ export interface PowerParts {
 const readMemory = async (store: Store): Promise<PowerMemory> =>
   (await readJsonSnapshot<PowerMemory>(store, SNAPSHOT)) ?? UNTOUCHED
 
-class Power implements EnginePower {
+export class EnginePower {
   private readonly deps: PowerDeps
   private readonly parts: PowerParts
   private memory: PowerMemory
@@ -59,6 +52,7 @@ class Power implements EnginePower {
     this.saved = JSON.stringify(memory)
   }
 
+  /** Begins the command that is due, without waiting for its end. */
   async settle(need: EngineNeed | null): Promise<void> {
     const { commands, watch } = this.parts
     const now = this.deps.now()
@@ -82,6 +76,7 @@ class Power implements EnginePower {
     if (action === 'stop') await this.stop(now)
   }
 
+  /** Kills the running command and waits for its end. */
   async close(): Promise<void> {
     this.closing.abort()
     await this.running
@@ -157,5 +152,5 @@ export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promi
   const memory = await readMemory(deps.store)
   if (memory.startedAt !== null)
     deps.log({ level: 'info', message: 'a previous worker started the engine: waiting for it' })
-  return new Power(deps, parts, memory)
+  return new EnginePower(deps, parts, memory)
 }

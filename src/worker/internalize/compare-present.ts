@@ -2,48 +2,25 @@
  * Has the lora of the live route answer the held-out requests of its successor, for the comparison of what
  * both routes make of them. The answers are stored like those of an arm, behind the plan's own arms.
  */
-import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import type { PresentFacts } from '../../core/proof/decision-facts.ts'
 import { routedBy } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
   armOfPresent,
-  type Internalization,
   type InternalizationPlan,
 } from '../../core/internalization/internalization.ts'
 import { routeOf } from '../../core/internalization/live-route.ts'
 import { trafficShares } from '../../core/rollout/stages.ts'
 import type { Template } from '../../core/template/template.ts'
-import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { asJudged } from '../../core/judge/judged-row.ts'
-import {
-  judgeRows,
-  reportJudged,
-  type JudgeRowsDeps,
-  type RowsToJudge,
-} from '../judge/judge-rows.ts'
-import type { Witness } from '../judge/witness.ts'
+import { judgeRows, judgingOf, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
 import { answeredRows } from './answered-rows.ts'
-import type { Pay } from '../answers/proof-budget.ts'
 import { answererOf, BUDGET_SPENT, type Respondent } from '../answers/row-answers.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
+import type { EvaluationContext } from './evaluate-row.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
-
-interface Comparison {
-  deps: WorkerDeps
-  engine: Engine
-  pay: Pay
-  /** where one vouches for agreement; else null */
-  witness: Witness | null
-  formats: AnswerFormats
-  internalization: Internalization
-  plan: InternalizationPlan
-  template: Template
-  /** stored answers of the evaluation, of all arms and of the live route */
-  rows: readonly EvaluationRow[]
-}
 
 /** The live route that the successor would replace; null when it is not live any more. */
 const presentOf = async (
@@ -103,15 +80,17 @@ export interface Present {
 
 /**
  * What the live route makes of the successor's held-out traffic.
+ * @param rows stored answers of the evaluation, of all arms and of the live route
  * @param verdict of the successor by itself
  * @returns null where there is no live route to replace, or nothing to replace it with
  * @throws AppError of the engine
  */
 export const comparedPresent = async (
-  comparison: Comparison,
+  context: EvaluationContext,
+  rows: readonly EvaluationRow[],
   verdict: Verdict
 ): Promise<Present | null> => {
-  const { deps, engine, pay, witness, formats, internalization, plan, template, rows } = comparison
+  const { deps, engine, pay, witness, formats, internalization, plan, template } = context
   if (verdict.verdict === 'reject') return null
   const present = await presentOf(deps, template, plan)
   if (present === null) return null
@@ -128,12 +107,7 @@ export const comparedPresent = async (
     answerer: answererOf({ ...deps, engine }, route, present.plan.answers, { pay }),
   }
   const answered = await judgedPresent(
-    witness && {
-      judge: witness,
-      store: deps.store,
-      comparison: plan.answers,
-      report: reportJudged(deps, internalization.id),
-    },
+    witness && judgingOf(deps, witness, context),
     await answeredRows(asked, exchanges, rows),
     { exchanges, firstRows: rowsOfArm(rows, 0) }
   )

@@ -4,7 +4,10 @@
  */
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
+import type {
+  Internalization,
+  InternalizationPlan,
+} from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { factRule } from '../../core/route/fact-rule.ts'
@@ -12,6 +15,11 @@ import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { WorkerDeps } from '../deps.ts'
+import type { Pay } from '../answers/proof-budget.ts'
+import type { Witness } from '../judge/witness.ts'
 import { openComparison } from '../exchanges/comparison.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
@@ -54,6 +62,20 @@ const answeredRow = (
     similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,
   }
+}
+
+/** What all rows of an evaluation share. */
+export interface EvaluationContext {
+  deps: WorkerDeps
+  engine: Engine
+  formats: AnswerFormats
+  /** for the answers of other models */
+  pay: Pay
+  /** where one vouches for agreement; else null */
+  witness: Witness | null
+  internalization: Internalization
+  plan: InternalizationPlan
+  template: Template
 }
 
 export interface EvaluateDeps {

@@ -4,7 +4,7 @@
  * and how far it agrees with itself. Each batch of answers is stored before the next is requested, so a crash
  * repeats at most one batch of paid calls.
  */
-import { createAnswerFormats, type AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts'
 import type {
   Arm,
@@ -31,9 +31,10 @@ import {
   newRow,
   storeAnswered,
   type EvaluateDeps,
+  type EvaluationContext,
   type RowOwner,
 } from './evaluate-row.ts'
-import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
+import { openProofBudget } from '../answers/proof-budget.ts'
 import { answererOf, respondentOf } from '../answers/row-answers.ts'
 import {
   judgeEvaluation,
@@ -43,21 +44,7 @@ import {
 } from '../judge/judge-evaluation.ts'
 import { checkerOf, checkEvaluation } from '../judge/check-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
-import type { Witness } from '../judge/witness.ts'
 import { outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
-
-interface EvaluationContext {
-  deps: WorkerDeps
-  engine: Engine
-  formats: AnswerFormats
-  /** for the answers of other models */
-  pay: Pay
-  /** where one vouches for agreement; else null */
-  witness: Witness | null
-  internalization: Internalization
-  plan: InternalizationPlan
-  template: Template
-}
 
 /** @returns the row with two fresh answers of the upstream; unchanged unless both are to be had */
 const withUpstream = async (
@@ -133,7 +120,7 @@ const decided = async (
   const verdict = decideOn(facts)
   const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
   const fields = fieldsOfVerdict(plan, verdict, rows, sets.heldOut)
-  const present = await comparedPresent({ ...context, rows }, verdict)
+  const present = await comparedPresent(context, rows, verdict)
   const last = present === null ? facts : withPresent(facts, vouched.judge, present)
   const compared = present === null ? verdict : decideOn(last)
   return {

@@ -12,9 +12,8 @@ import { AppError } from '../../errors.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'
 import { openComparison } from '../exchanges/comparison.ts'
-import { rowsOfArm } from '../answers/rows-of-arm.ts'
-import { compareArms, type Evaluation } from './judge-evaluation.ts'
-import { judgeRows, reportJudged } from './judge-rows.ts'
+import { compareArms, judgeSeconds, withJudged, type Evaluation } from './judge-evaluation.ts'
+import { judgingOf } from './judge-rows.ts'
 import { WitnessUnavailable, type Witness } from './witness.ts'
 
 type Planned = Pick<InternalizationPlan, 'checker'>
@@ -87,23 +86,12 @@ export const checkEvaluation = async (
   planned: PlannedChecker,
   evaluation: Evaluation
 ): Promise<{ rows: readonly EvaluationRow[]; checker: CheckerFacts }> => {
-  const { plan, rows } = evaluation
+  const { rows } = evaluation
   if (typeof checker === 'string')
     return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
-  const asked = {
-    judge: checker,
-    store: deps.store,
-    comparison: plan.answers,
-    report: reportJudged(deps, evaluation.internalization.id),
-  }
-  const second = await judgeRows(asked, {
-    compared: 'second',
-    rows: [...rowsOfArm(rows, 0).values()],
-    firstRows: new Map(),
-    exchanges: evaluation.exchanges,
-  })
+  const asked = judgingOf(deps, checker, evaluation)
+  const second = await judgeSeconds(asked, evaluation)
   // it costs nothing, so it is always paid
   const all = (await compareArms(asked, second.rows, evaluation)) ?? []
-  const others = rows.filter(({ arm }) => arm >= plan.arms.length)
-  return { rows: [...all.map(asJudged), ...others], checker: factsOf(planned, all, null) }
+  return { rows: withJudged(evaluation, all), checker: factsOf(planned, all, null) }
 }

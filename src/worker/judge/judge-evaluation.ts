@@ -14,9 +14,9 @@ import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import { openJudgeBudget } from '../answers/proof-budget.ts'
-import { admitJudge, type AdmissionDeps, type Admitted } from './admit-judge.ts'
+import { admitJudge, type Admitted } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
-import { judgeRows, reportJudged, type JudgeRowsDeps } from './judge-rows.ts'
+import { judgeRows, judgingOf, type JudgeRowsDeps } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
 export const judgeOf = async (
@@ -88,24 +88,31 @@ export interface Evaluation {
 type Begun =
   { hindrance: string; admission: Admission | null } | (Admitted & { rows: EvaluationRow[] })
 
-interface Asked extends Omit<JudgeRowsDeps, 'store' | 'judge'> {
+interface Asked extends JudgeRowsDeps {
   judge: Judge
-  store: JudgeRowsDeps['store'] & AdmissionDeps['store']
   spentReason: string
 }
 
-/** The upstream's second answers first: faults are planted in those that the judge accepts. */
-const admission = async (
-  asked: Asked,
-  planned: PlannedJudge,
-  { internalization, plan, rows, exchanges }: Evaluation
-): Promise<Begun> => {
-  const first = await judgeRows(asked, {
+/** Has the upstream's second answers compared. */
+export const judgeSeconds = (
+  asked: JudgeRowsDeps,
+  { rows, exchanges }: Evaluation
+): ReturnType<typeof judgeRows> =>
+  judgeRows(asked, {
     compared: 'second',
     rows: [...rowsOfArm(rows, 0).values()],
     firstRows: new Map(),
     exchanges,
   })
+
+/** The upstream's second answers first: faults are planted in those that the judge accepts. */
+const admission = async (
+  asked: Asked,
+  planned: PlannedJudge,
+  evaluation: Evaluation
+): Promise<Begun> => {
+  const { internalization, plan, exchanges } = evaluation
+  const first = await judgeSeconds(asked, evaluation)
   const { spentReason: hindrance } = asked
   if (!first.isPaid) return { hindrance, admission: null }
   const found = await admitJudge(asked, internalization, {
@@ -136,6 +143,15 @@ export const compareArms = async (
   return all
 }
 
+/** @param compared rows of all arms */
+export const withJudged = (
+  { plan, rows }: Evaluation,
+  compared: readonly EvaluationRow[]
+): EvaluationRow[] => [
+  ...compared.map(asJudged),
+  ...rows.filter(({ arm }) => arm >= plan.arms.length),
+]
+
 /**
  * The rows as the judge sees them. The arms' answers are compared only by a judge that is admitted.
  * @param judge of the plan; null where there is none, or it is not set now
@@ -156,10 +172,7 @@ export const judgeEvaluation = async (
   if (judge === null || deps.judge === null || other !== null)
     return ended({ admission: null, hindrance: other })
   const asked: Asked = {
-    judge,
-    store: deps.store,
-    comparison: plan.answers,
-    report: reportJudged(deps, evaluation.internalization.id),
+    ...judgingOf(deps, judge, evaluation),
     spentReason: `JUDGE_USD=${dollars(deps.judge.usd)} was spent before all answers were compared`,
   }
   const begun = await admission(asked, plan.judge, evaluation)
@@ -168,9 +181,8 @@ export const judgeEvaluation = async (
   if (judgeObjection(admitted) !== null) return ended(admitted)
   const compared = await compareArms(asked, begun.rows, evaluation)
   if (compared === null) return ended({ ...admitted, hindrance: asked.spentReason })
-  const others = rows.filter(({ arm }) => arm >= plan.arms.length)
   return {
-    rows: [...compared.map(asJudged), ...others],
+    rows: withJudged(evaluation, compared),
     judge: {
       ...admitted,
       hindrance: changeOf(begun.admission, [...begun.versions, ...versionsOf(compared)]),

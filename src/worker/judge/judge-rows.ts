@@ -7,10 +7,15 @@ import { textOf } from '../../core/answer/outcome.ts'
 import type { JudgeProgress } from '../../core/internalization/stage-progress.ts'
 import type { JudgedAnswers } from '../../core/judge/judged-row.ts'
 import type { ComparedAnswer } from '../../core/judge/verdict.ts'
-import { progressSnapshot } from '../../core/internalization/internalization.ts'
+import {
+  progressSnapshot,
+  type Internalization,
+  type InternalizationPlan,
+} from '../../core/internalization/internalization.ts'
 import { studentText } from '../../core/template/prompt.ts'
 import { saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
+import type { WorkerDeps } from '../deps.ts'
 import { LANES } from '../answers/ask-model.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { Witness, WitnessedAnswers } from './witness.ts'
@@ -19,24 +24,28 @@ import { valueIn } from '../../core/lists.ts'
 /** Tells people how far the judge is. */
 export type ReportJudged = (progress: Omit<JudgeProgress, 'at'>) => Promise<void>
 
-/** Stores it for the admin API, the page and the CLI. */
-export const reportJudged =
-  (
-    { store, now }: { store: Pick<Store, 'snapshots'>; now: () => number },
-    internalizationId: string
-  ): ReportJudged =>
-  (progress) =>
-    saveJsonSnapshot(store, progressSnapshot(internalizationId), {
-      ...progress,
-      at: now(),
-    } satisfies JudgeProgress)
-
 export interface JudgeRowsDeps {
   judge: Witness
-  store: Pick<Store, 'internalizations' | 'records'>
+  store: Pick<Store, 'internalizations' | 'records' | 'snapshots'>
   comparison: Comparison
   report: ReportJudged
 }
+
+/** Of an internalization. What it reports is stored for the admin API, the page and the CLI. */
+export const judgingOf = <Of extends Witness>(
+  { store, now }: Pick<WorkerDeps, 'store' | 'now'>,
+  judge: Of,
+  { internalization: { id }, plan }: { internalization: Internalization; plan: InternalizationPlan }
+): JudgeRowsDeps & { judge: Of } => ({
+  judge,
+  store,
+  comparison: plan.answers,
+  report: (progress) =>
+    saveJsonSnapshot(store, progressSnapshot(id), {
+      ...progress,
+      at: now(),
+    } satisfies JudgeProgress),
+})
 
 /**
  * Stores what was said of rows whose records still have their bodies: rows are held while the judge is asked, and one

@@ -21,16 +21,10 @@ import { completionOf } from '../../core/log/record-bodies.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { CHAT } from '../../openai/dialect.ts'
-import {
-  askModel,
-  expectedCost,
-  mostUsd,
-  refusalText,
-  type AskedModel,
-} from '../answers/ask-model.ts'
+import { expectedCost, refusalText, type AskedModel, type NoAnswer } from '../answers/ask-model.ts'
 import type { Pay } from '../answers/proof-budget.ts'
-import { askedModel, chargedUsd } from '../answers/row-answers.ts'
-import type { AskUpstream, JudgeSettings, WorkerDeps } from '../deps.ts'
+import { askedModel, bought } from '../answers/row-answers.ts'
+import type { AskUpstream, JudgeSettings, UpstreamAnswer, WorkerDeps } from '../deps.ts'
 import { WitnessUnavailable, type ComparedAnswers, type Witness } from './witness.ts'
 
 /** A verdict, and `model` of the replies that it was made from, each once. */
@@ -154,19 +148,14 @@ class UpstreamJudge implements Judge {
   private async reply(messages: readonly ChatMessage[]): Promise<Reply | null> {
     const { model, send } = this
     const record = recordOf(requestBody(messages))
-    const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
-    const answer = await this.pay(usd, async () => {
-      const reply = await askModel({ ask: send, sleep: this.deps.sleep }, record, model)
-      const paid = chargedUsd(record, model, reply)
-      this.usd += paid
-      return { answer: reply, usd: paid }
-    })
+    const reply = await bought({ pay: this.pay, ask: send, sleep: this.deps.sleep }, record, model)
+    this.usd += reply?.usd ?? 0
     // not within: a request that ends with an error counts as paid
-    return answer && this.read(answer)
+    return reply && this.read(reply.answer)
   }
 
   /** @throws WitnessUnavailable where it may answer later */
-  private read(answer: Awaited<ReturnType<typeof askModel>>): Reply {
+  private read(answer: UpstreamAnswer | NoAnswer): Reply {
     if (answer === 'refused')
       throw new WitnessUnavailable(`the judge ${this.model.name} does not answer`)
     if (typeof answer === 'string') return NO_REPLY

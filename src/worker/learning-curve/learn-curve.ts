@@ -28,7 +28,8 @@ export interface Curves {
 /** Errors that pass: the step is repeated later. */
 const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 
-const isWorking = ({ state }: Internalization): boolean =>
+/** Whether the engine has work for it. */
+export const isWorking = ({ state }: Internalization): boolean =>
   isInWork(state) && state.name !== 'approval'
 
 /**

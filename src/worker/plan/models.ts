@@ -14,16 +14,10 @@ import type { OtherModel } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import { CHAT, dialectOfRecord } from '../../openai/dialect.ts'
-import {
-  askModel,
-  expectedCost,
-  mostUsd,
-  refusalText,
-  type AskedModel,
-} from '../answers/ask-model.ts'
-import type { AskUpstream, WorkerDeps } from '../deps.ts'
+import { expectedCost, refusalText, type AskDeps, type AskedModel } from '../answers/ask-model.ts'
+import type { WorkerDeps } from '../deps.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
-import { chargedUsd } from '../answers/row-answers.ts'
+import { bought } from '../answers/row-answers.ts'
 import type { PlannedRows } from './rows.ts'
 import { itemAt, lastOf, nonEmpty } from '../../core/lists.ts'
 
@@ -79,23 +73,20 @@ const priceOfModel = (
 
 /** Other models may not know every member, and log-probabilities in particular. */
 const probe = async (
-  { ask, sleep, pay }: { ask: AskUpstream; sleep: WorkerDeps['sleep']; pay: Pay },
+  deps: AskDeps & { pay: Pay },
   record: StoredRecord,
   model: AskedModel
 ): Promise<Pick<OtherModel, 'hasLogprobs'> | LeftOut> => {
-  const usd = { most: mostUsd(record, model), expected: expectedCost(record, model.price) }
-  const answer = await pay(usd, async () => {
-    const given = await askModel({ ask, sleep }, record, model)
-    return { answer: given, usd: chargedUsd(record, model, given) }
-  })
-  if (answer === null) return { why: 'MODEL_PROOF_USD is spent' }
+  const sent = await bought(deps, record, model)
+  if (sent === null) return { why: 'MODEL_PROOF_USD is spent' }
+  const { answer } = sent
   if (typeof answer === 'string')
     return answer === 'not-sent'
       ? { why: 'its requests may not be sent with your key: they name another host or resource' }
       : { why: 'the upstream does not answer with it' }
   if (!isSuccess(answer.status)) {
     if (model.addsLogprobs && [400, 422].includes(answer.status))
-      return probe({ ask, sleep, pay }, record, { ...model, addsLogprobs: false })
+      return probe(deps, record, { ...model, addsLogprobs: false })
     return { why: `the upstream refuses it with ${refusalText(answer)}` }
   }
   const given = answerOfModel(completionOf({ path: record.path, response: answer.body }))

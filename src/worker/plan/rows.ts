@@ -2,6 +2,7 @@
  * Chooses the exchanges that an internalization trains on and the held-out ones, and refuses when no
  * lora trained on them could go live. Reads the log; the engine is asked only to count tokens.
  */
+import { percent } from '../../core/gate/figures.ts'
 import {
   hasProvenParameters,
   isProven,
@@ -130,8 +131,6 @@ const isSameAnswer =
   (comparison: Comparison) =>
   (a: MatchedExchange, b: MatchedExchange): boolean =>
     outcomesAgree(comparison, a.outcome, b.outcome)
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 const kindOfRow = ({ request, match }: MatchedExchange): RequestKind => kindOf(request, match)
 

@@ -4,10 +4,9 @@ import { NarrowingReader } from '../../core/rollout/border.ts'
 import type { LossBounds } from '../../core/rollout/stages.ts'
 import { asEvidence } from '../../core/rollout/pair.ts'
 import { Thinning } from '../../core/rollout/thinning.ts'
+import { pairPages } from '../../lifecycle/read-evidence-path.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { AuditedRoute } from './judge-audits.ts'
-
-const PAGE = 5_000
 
 /**
  * Reads all pairs again, because it happens once in the life of a route.
@@ -25,12 +24,10 @@ export const findNarrowerBorder = async (
   const reader = new NarrowingReader(route.threshold, narrower)
   const thinning = new Thinning()
   const isJudged = internalization.plan?.judge !== undefined
-  for (let place = 0, isFull = true; isFull && place < until;) {
-    const page = await store.pairs.since(route.lora, place, PAGE)
-    isFull = page.length === PAGE
-    place = page.at(-1)?.place ?? until
+  for await (const page of pairPages(store, route.lora)) {
     for (const pair of page)
       if (pair.place <= until && thinning.keeps(pair)) reader.read(asEvidence(pair, isJudged))
+    if ((page.at(-1)?.place ?? until) >= until) break
   }
   const { stepCapital, rollbackCapital } = rollout
   return reader.narrowed({ margin, least, stepCapital, rollbackCapital })

@@ -86,11 +86,6 @@ export interface WatchOutcome {
   isEngineLost: boolean
 }
 
-export interface RouteWatch {
-  /** One round over all live routes. @param engine null while it is away: requests wait */
-  step(engine: Engine | null): Promise<WatchOutcome>
-}
-
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
   reader: RouteReader
@@ -132,7 +127,7 @@ const writtenKey = (
     withheldBy(state).map(({ kind, name }) => [kind, name]),
   ])
 
-class LiveRoutes implements RouteWatch {
+export class LiveRoutes {
   private readonly deps: WorkerDeps
   private readonly formats = createAnswerFormats()
   private readonly watched = new Map<string, Watched>()
@@ -149,6 +144,7 @@ class LiveRoutes implements RouteWatch {
     this.feedback = new FeedbackReader(deps)
   }
 
+  /** One round over all live routes. @param engine null while it is away: requests wait */
   async step(engine: Engine | null): Promise<WatchOutcome> {
     const { store, now } = this.deps
     const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
@@ -442,5 +438,3 @@ class LiveRoutes implements RouteWatch {
     return true
   }
 }
-
-export const watchRoutes = (deps: WorkerDeps): RouteWatch => new LiveRoutes(deps)

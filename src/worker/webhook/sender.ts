@@ -12,14 +12,7 @@ const POLL_MS = 1_000
 
 type SenderDeps = Pick<WorkerDeps, 'now' | 'sleep' | 'log' | 'fault'>
 
-export interface WebhookSender {
-  /** Makes one attempt, if an event is due. @returns whether the event is done */
-  step(signal: AbortSignal): Promise<boolean>
-  /** Sends events until the signal aborts, which also ends the request in flight. Never rejects. */
-  run(signal: AbortSignal): Promise<void>
-}
-
-class Sender implements WebhookSender {
+export class WebhookSender {
   private readonly deps: SenderDeps
   private readonly outbox: Outbox
   private readonly post: PostEvent
@@ -34,6 +27,7 @@ class Sender implements WebhookSender {
     this.host = host
   }
 
+  /** Makes one attempt, if an event is due. @returns whether the event is done */
   async step(signal: AbortSignal): Promise<boolean> {
     if (this.isGone || !isPauseOver(this.pause, this.deps.now())) return false
     const due = await this.outbox.next()
@@ -41,6 +35,7 @@ class Sender implements WebhookSender {
     return this.settle(due, await this.post(due.event, signal), signal)
   }
 
+  /** Sends events until the signal aborts, which also ends the request in flight. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let isDone = false
@@ -117,5 +112,5 @@ export const openWebhook = async (
     return null
   }
   const parts = { post: createPost(webhook, deps), host: new URL(webhook.url).host }
-  return new Sender(deps, await Outbox.open(store), parts)
+  return new WebhookSender(deps, await Outbox.open(store), parts)
 }

@@ -1,4 +1,5 @@
 /** An event as the body of an incoming webhook of Slack, which Mattermost and others read, too. Pure. */
+import { percent } from '../../core/gate/figures.ts'
 import { stageName } from '../../core/rollout/stages.ts'
 import { shortId } from '../../core/template/name.ts'
 import type { EventType, WebhookEvent } from './event.ts'
@@ -19,8 +20,6 @@ const WORDS: Record<EventType, string> = {
   'rollout.retired': 'was replaced by its successor',
   'rollout.restored': 'is live again, as its successor was rolled back',
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 /** Is not seen, and ends the name that an `@` begins. */
 const ZERO_WIDTH_SPACE = '\u200b'

@@ -6,6 +6,7 @@
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { StreamRow } from './stream.ts'
+import { system } from './prompts.ts'
 
 const NOUNS =
   'invoice parcel router garden ticket laptop window bridge engine camera meeting recipe bottle station library ladder museum wallet harbour pillow lantern orchard kettle saddle compass violin'.split(
@@ -68,7 +69,6 @@ export type Maker = (dice: Dice, t: number) => Made
 
 export const chat = (...turns: string[]): ChatMessage[] =>
   turns.map((content, index) => ({ role: index % 2 === 0 ? 'user' : 'assistant', content }))
-export const system = (content: string): ChatMessage => ({ role: 'system', content })
 
 const PLANS = ['trial', 'basic', 'basic', 'team', 'team']
 

@@ -3,7 +3,8 @@
  * talks of something else or is labelled wrongly, as in real logs.
  */
 import type { ChatRequest } from '../../../src/openai/chat.ts'
-import { chat, createDice, paragraph, system, type Dice } from './applications.ts'
+import { system } from './prompts.ts'
+import { chat, createDice, paragraph, type Dice } from './applications.ts'
 
 export interface LabelledRequest {
   request: ChatRequest

@@ -16,11 +16,11 @@ import {
   RULES,
   sibling,
   storage,
-  system,
   triage,
   type Dice,
   type Maker,
 } from './applications.ts'
+import { system } from './prompts.ts'
 import type { Gold, StreamRow } from './stream.ts'
 
 interface Plan {

@@ -5,6 +5,7 @@ import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 import { CACHE_MODELS, makeCacheLog } from '../../kit/cache/cache-logs.ts'
 import { tokenizer } from '../../kit/cache/provider-cache.ts'
 import { scanCache, type FoundCache } from '../../kit/cache/judge-cache.ts'
+import { system, user } from '../../kit/traffic/prompts.ts'
 
 const START = Date.UTC(2026, 9, 1)
 const MINUTE = 60_000
@@ -13,9 +14,6 @@ const RULES = Array.from(
   { length: 90 },
   (_, number) => `Rule ${number * 37}: keep what the ${'customer wrote'} in part ${number * 91}.`
 ).join('\n')
-
-const system = (content: string): ChatMessage => ({ role: 'system', content })
-const user = (content: string): ChatMessage => ({ role: 'user', content })
 
 const recordOf = (
   request: Partial<ChatRequest> & { messages: ChatMessage[] },

@@ -12,7 +12,7 @@ import { slotsOf, type Segment, type Slot, type Template } from '../../../core/t
 import { minuteText } from '../../../core/days.ts'
 import type { TemplateCache } from '../../../savings/caches.ts'
 import type { Economics } from '../../../savings/economics.ts'
-import { readJudgeUsd } from '../../../savings/model-proof.ts'
+import { judgeUsd } from '../../../savings/model-proof.ts'
 import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
@@ -104,7 +104,7 @@ const newestJudged = async (store: Store, rows: Internalization[]) => {
   const newest = rows.findLast(({ verdict }) => verdict !== null)
   const judged = newest === undefined ? null : await readJudge(store, newest)
   if (newest === undefined || judged === null) return null
-  const spentUsd = await readJudgeUsd(store, newest.id)
+  const spentUsd = await judgeUsd.read(store, newest.id)
   return { internalization: newest.id, ...judged, spentUsd }
 }
 

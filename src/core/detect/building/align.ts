@@ -2,6 +2,7 @@
  * Aligns a message over all samples of a group: the lines that all samples have in one order, and the text
  * between them. Knows nothing of slots or queries.
  */
+import { countsOf } from '../../counts.ts'
 import { firstPlace } from '../../bisect.ts'
 import { itemAt, zip } from '../../lists.ts'
 import type { Sample } from '../sampling/clusters.ts'
@@ -13,16 +14,9 @@ export type LineText = (id: number) => string
 
 const MIN_ANCHOR_LINE_CHARS = 3
 
-/** Items with the number of times that they occur, in the order of their first occurrence. */
-export const countOf = <Item>(items: Iterable<Item>): Map<Item, number> => {
-  const counts = new Map<Item, number>()
-  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
-  return counts
-}
-
 /** Line ids that occur exactly once in the message, with their position. */
 const uniqueLines = (lines: Uint32Array): Map<number, number> => {
-  const counts = countOf(lines)
+  const counts = countsOf(lines)
   const unique = [...lines.entries()].filter(([, line]) => counts.get(line) === 1)
   return new Map(unique.map(([position, line]) => [line, position]))
 }
@@ -145,7 +139,7 @@ const MAX_LEFT_OUT = 0.1
 /** The samples that have every line which at least 95 % of them have. */
 export const withoutOutliers = (samples: Sample[]): Sample[] => {
   const keyed = samples.map((sample) => ({ sample, keys: lineKeys(sample) }))
-  const near = [...countOf(keyed.flatMap(({ keys }) => [...keys]))].filter(
+  const near = [...countsOf(keyed.flatMap(({ keys }) => [...keys]))].filter(
     ([, count]) => count < samples.length && count >= samples.length * (1 - TOLERANCE)
   )
   const kept = keyed.flatMap(({ sample, keys }) =>

@@ -11,7 +11,7 @@ import {
   lineLabel,
 } from '../../template/example-items.ts'
 import type { Division } from '../../template/template.ts'
-import { countOf } from './align.ts'
+import { countsOf } from '../../counts.ts'
 
 const NEARLY_ALL = 0.9
 const ANSWER_SHARE = 0.5
@@ -28,9 +28,9 @@ const labelsOf = (value: string): string[] =>
 /** Labels that at least two lines have in nearly every value. */
 const repeatedLabels = (values: string[]): string[] => {
   const repeated = values.flatMap((value) =>
-    [...countOf(labelsOf(value))].flatMap(([label, count]) => (count >= 2 ? [label] : []))
+    [...countsOf(labelsOf(value))].flatMap(([label, count]) => (count >= 2 ? [label] : []))
   )
-  return [...countOf(repeated)].flatMap(([label, count]) =>
+  return [...countsOf(repeated)].flatMap(([label, count]) =>
     count >= values.length * NEARLY_ALL ? [label] : []
   )
 }
@@ -49,7 +49,7 @@ const answeredShare = (values: string[], responses: (string | null)[]): number =
 
 /** Share of values that another sample has, too: values from a pool recur, conversations do not. */
 export const recurrence = (values: string[]): number => {
-  const again = [...countOf(values).values()].filter((count) => count > 1)
+  const again = [...countsOf(values).values()].filter((count) => count > 1)
   return again.reduce((sum, count) => sum + count, 0) / values.length
 }
 
@@ -57,7 +57,7 @@ export const recurrence = (values: string[]): number => {
 const firstLabel = (values: string[], labels: readonly string[]): string | null => {
   const firsts = values.flatMap((value) => lineLabel(value.trimStart()) ?? [])
   const [label] =
-    [...countOf(firsts)].find(([, count]) => count >= values.length * NEARLY_ALL) ?? []
+    [...countsOf(firsts)].find(([, count]) => count >= values.length * NEARLY_ALL) ?? []
   return label !== undefined && labels.includes(label) ? label : null
 }
 
@@ -76,7 +76,7 @@ const divisionAt = (
   const drawn = blocks.flatMap(({ items }) => [...new Set(itemDigests(items))])
   if (recurrence(drawn) < MIN_POOL_RECURRENCE) return null
   const items = blocks.flatMap((block) => block.items)
-  const forms = [...countOf(items.map((item) => formOf(item, labels)))].flatMap(([form, count]) =>
+  const forms = [...countsOf(items.map((item) => formOf(item, labels)))].flatMap(([form, count]) =>
     count >= items.length * MIN_FORM_SHARE ? [form] : []
   )
   return forms.length === 0 ? null : { start, labels, forms: forms.sort() }

@@ -5,7 +5,7 @@
  */
 import { seededRandom, shuffle } from '../../../random.ts'
 import { valueIn } from '../../lists.ts'
-import { countOf } from './align.ts'
+import { countsOf } from '../../counts.ts'
 
 const PERMUTATIONS = 499
 const SIGNIFICANCE = 0.01
@@ -161,7 +161,7 @@ export const standsOut = <Group extends readonly { sample: number }[]>(
 ): StandingOut<Group>[] => {
   const answers = responses.map((response) => response?.trim().toLowerCase() ?? null)
   const answered = answers.filter((answer) => answer !== null)
-  const counts = countOf(answered)
+  const counts = countsOf(answered)
   const tested = groups.map((group) => {
     const samples = new Set(group.map(({ sample }) => sample))
     return { group, own: [...samples].flatMap((sample) => answers[sample] ?? []) }
@@ -169,7 +169,7 @@ export const standsOut = <Group extends readonly { sample: number }[]>(
   const tests = tested.filter(({ own }) => own.length >= LEAST_HOLDERS).length
   return tested.flatMap(({ group, own }) => {
     if (own.length < LEAST_HOLDERS || own.length === answered.length) return []
-    const [answer, hits] = [...countOf(own)].reduce((best, each) =>
+    const [answer, hits] = [...countsOf(own)].reduce((best, each) =>
       each[1] > best[1] ? each : best
     )
     const all = valueIn(counts, answer)

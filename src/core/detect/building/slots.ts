@@ -5,7 +5,7 @@ import { zip } from '../../lists.ts'
 import { shapeOf } from '../../template/shape.ts'
 import type { Slot, SlotTest } from '../../template/template.ts'
 import type { SoleCaller } from '../sampling/callers.ts'
-import { countOf } from './align.ts'
+import { countsOf } from '../../counts.ts'
 import { influence, isInfluential, standsOut } from './slot-test.ts'
 import { maskOf } from './mask.ts'
 
@@ -164,7 +164,7 @@ export const describeSlot = (context: SlotContext): Slot => {
   const { values } = context
   const name = slotName(context.before, context.taken)
   const decision = decide(context, name)
-  const counts = countOf(values)
+  const counts = countsOf(values)
   const distinct = [...counts.keys()].sort()
   const once = [...counts.values()].filter((count) => count === 1).length
   const closed =

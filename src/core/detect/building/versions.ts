@@ -3,17 +3,11 @@
  * is one version of one application. Applications that share an opening, edited prompts and whitespace
  * variants become separate parts; parts with too few samples are left out.
  */
+import { countsOf } from '../../counts.ts'
 import { groupBy } from '../../group-by.ts'
 import { zip } from '../../lists.ts'
 import { pairStarts } from '../../template/example-pairs.ts'
-import {
-  alignMessage,
-  countOf,
-  lineKeys,
-  lineOfKey,
-  withoutOutliers,
-  type LineText,
-} from './align.ts'
+import { alignMessage, lineKeys, lineOfKey, withoutOutliers, type LineText } from './align.ts'
 import { charsApart, trimSoft } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { maskOf, maskText, maskValues, withoutTyped } from './mask.ts'
@@ -117,7 +111,7 @@ const inTime = (values: string[], times: number[]): string[] =>
  * other in time.
  */
 const areSections = (values: string[], times: number[]): boolean => {
-  const counts = countOf(values)
+  const counts = countsOf(values)
   const recurring = [...counts.values()].filter((count) => count > 1).length
   if (recurring <= MAX_VERSIONS) return false
   const order = inTime(values, times)
@@ -206,7 +200,7 @@ const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: numb
 
 /** Whether the values at one place are versions of the text rather than values of a slot. */
 const areVersions = (values: string[], times: number[]): boolean => {
-  const counts = countOf(values)
+  const counts = countsOf(values)
   const distinct = [...counts.keys()]
   if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
@@ -232,7 +226,7 @@ const areVersions = (values: string[], times: number[]): boolean => {
  * cluster of its own.
  */
 const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
-  [...countOf(values).keys()].map((value) => samples.filter((_, index) => values[index] === value))
+  [...countsOf(values).keys()].map((value) => samples.filter((_, index) => values[index] === value))
 
 /**
  * Messages of few-shot pairs from a pool: a question that one sample has at one place, others have at
@@ -246,7 +240,7 @@ const wanderingMessages = (samples: Sample[], roles: readonly string[]): Readonl
   const moved = [...groupBy(questions, ({ question }) => question).values()].filter((places) =>
     places.some(({ at }) => at !== places[0].at)
   )
-  const wander = [...countOf(moved.flat().map(({ at }) => at))].filter(
+  const wander = [...countsOf(moved.flat().map(({ at }) => at))].filter(
     ([, count]) => count >= samples.length * WANDERING_SHARE
   )
   return new Set(wander.flatMap(([at]) => [at, at + 1]))

@@ -1,4 +1,5 @@
 /** The callers (issued keys) of a group of requests: whether one of them sends nearly all. Bounded. */
+import { countsOf } from '../../counts.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
 /** Caller of nearly all sessions, '' where callers are not told apart; null: there are several. */
@@ -8,8 +9,7 @@ export type SoleCaller = string | null
 const SOLE_SHARE = 0.95
 
 export const soleCaller = (samples: readonly { caller: string }[]): SoleCaller => {
-  const counts = new Map<string, number>()
-  for (const { caller } of samples) counts.set(caller, (counts.get(caller) ?? 0) + 1)
+  const counts = countsOf(samples.map(({ caller }) => caller))
   return [...counts].find(([, count]) => count >= samples.length * SOLE_SHARE)?.[0] ?? null
 }
 

@@ -1,4 +1,5 @@
 /** Values of a closed set, such as labels. */
+import { countsOf } from '../../counts.ts'
 import { keyOf } from '../json/value.ts'
 import type { AbsentNode, ChoiceNode, ConstantNode, FormNode } from '../form.ts'
 import type { Chain } from '../normalize/chains.ts'
@@ -22,14 +23,10 @@ export const keyOfEntry = ({ value }: Entry): string =>
   value === undefined ? ABSENT : keyOf(value)
 
 /** Keys with the number of their entries, most frequent first. */
-export const countKeys = (entries: readonly Entry[]): [key: string, count: number][] => {
-  const counts = new Map<string, number>()
-  for (const entry of entries) {
-    const key = keyOfEntry(entry)
-    counts.set(key, (counts.get(key) ?? 0) + 1)
-  }
-  return [...counts].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1))
-}
+export const countKeys = (entries: readonly Entry[]): [key: string, count: number][] =>
+  [...countsOf(entries.map(keyOfEntry))].sort(
+    (one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1)
+  )
 
 /** Whether the values are a closed set that recurs. */
 export const isClosed = (counts: readonly [string, number][]): boolean => {

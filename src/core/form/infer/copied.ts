@@ -4,7 +4,7 @@ import { canMake, CHAINS, type Chain } from '../normalize/chains.ts'
 import { syntaxMarks, textOfScalar } from '../copied-text.ts'
 import { contextOf } from '../spans/context.ts'
 import type { Span } from '../spans/row-words.ts'
-import type { Entry, Search } from './search.ts'
+import type { Entry, RowText, Search } from './search.ts'
 
 /** Share of a field's logged values that a rule must explain by some span. */
 const MIN_SHARE = 0.98
@@ -24,12 +24,7 @@ const NEVER_FIXED = /\d{4}|\d[-/.:]\d/
 const MAX_EXAMPLES = 3
 const MAX_EXAMPLE_CHARS = 40
 
-interface Text {
-  row: number
-  text: string
-}
-
-interface TriedText extends Text {
+interface TriedText extends RowText {
   /** empty: not explained */
   spans: Span[]
 }
@@ -49,7 +44,7 @@ export interface FoundCopied {
 }
 
 /** null: the rule explains nearly none of the first texts */
-const tryChain = (chain: Chain, texts: readonly Text[], search: Search): Tried | null => {
+const tryChain = (chain: Chain, texts: readonly RowText[], search: Search): Tried | null => {
   const makes = texts.filter(({ text }) => canMake(chain, text)).length
   if (makes < MIN_COPIED_SHARE * texts.length) return null
   const tried: TriedText[] = []
@@ -109,7 +104,7 @@ const typeOf = (entries: readonly Entry[]): CopiedNode['as'] => {
  */
 export const findCopied = (entries: readonly Entry[], search: Search): FoundCopied | null => {
   const as = typeOf(entries)
-  const all = entries.flatMap(({ row, value }): Text[] => {
+  const all = entries.flatMap(({ row, value }): RowText[] => {
     const text = textOfScalar(value, as)
     return text === null ? [] : [{ row, text }]
   })

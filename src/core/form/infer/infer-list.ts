@@ -10,15 +10,13 @@ import type {
 import { keyOf, type JsonValue } from '../json/value.ts'
 import { ABSENT, closedNode, constantNode, countKeys, isClosed, onlyNode } from './closed-set.ts'
 import { findCopied } from './copied.ts'
-import { inferObject } from './infer-object.ts'
+import { inferObject, type ObjectEntry } from './infer-object.ts'
 import { areAscending } from './item-order.ts'
 import type { Entry, Search } from './search.ts'
 
-type JsonList = Extract<JsonValue, { kind: 'list' }>
-type JsonObject = Extract<JsonValue, { kind: 'object' }>
 export interface ListEntry {
   row: number
-  value: JsonList
+  value: Extract<JsonValue, { kind: 'list' }>
 }
 
 const MAX_SET = 32
@@ -69,10 +67,7 @@ const inferItemMember = (
   return found.node
 }
 
-const objectItem = (
-  items: readonly { row: number; value: JsonObject }[],
-  search: Search
-): ObjectNode | null => {
+const objectItem = (items: readonly ObjectEntry[], search: Search): ObjectNode | null => {
   let isComplete = true
   const node = inferObject(items, (entries) => {
     const member = isComplete ? inferItemMember(entries, search) : null
@@ -88,9 +83,7 @@ const inferItem = (
   items: readonly { row: number; value: JsonValue }[],
   search: Search
 ): CopiedNode | ObjectNode | null => {
-  const objects = items.filter(
-    (item): item is { row: number; value: JsonObject } => item.value.kind === 'object'
-  )
+  const objects = items.filter((item): item is ObjectEntry => item.value.kind === 'object')
   if (objects.length * 2 > items.length) return objectItem(objects, search)
   const found = items.length >= 2 ? findCopied(items, search) : null
   return found?.node ?? null

@@ -1,9 +1,13 @@
 /** Finds the members of objects and their order. */
+import { countsOf } from '../../counts.ts'
 import type { FormNode, ObjectNode } from '../form.ts'
 import type { JsonValue } from '../json/value.ts'
 import type { Entry } from './search.ts'
 
-type JsonObject = Extract<JsonValue, { kind: 'object' }>
+export interface ObjectEntry {
+  row: number
+  value: Extract<JsonValue, { kind: 'object' }>
+}
 
 /** A member in fewer objects is left out; their rows are not explained. */
 const MIN_MEMBER_SHARE = 0.002
@@ -88,12 +92,10 @@ const ownOrders = (orders: readonly Counted[], merged: readonly string[]): strin
 
 /** @param entries objects, perhaps several of one row @param inferMember finds the node of a member's values */
 export const inferObject = (
-  entries: readonly { row: number; value: JsonObject }[],
+  entries: readonly ObjectEntry[],
   inferMember: (entries: readonly Entry[], name: string) => FormNode
 ): ObjectNode => {
-  const counts = new Map<string, number>()
-  for (const { value } of entries)
-    for (const [name] of value.members) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const counts = countsOf(entries.flatMap(({ value }) => value.members.map(([name]) => name)))
   const least = MIN_MEMBER_SHARE * entries.length
   const rare = new Set([...counts].flatMap(([name, count]) => (count < least ? [name] : [])))
   const kept = entries.filter(({ value }) => !value.members.some(([name]) => rare.has(name)))

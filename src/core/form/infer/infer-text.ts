@@ -4,7 +4,7 @@ import { matchParts } from '../match-parts.ts'
 import { readTargets } from '../read-targets.ts'
 import { choiceOf } from './closed-set.ts'
 import { numbered } from './number-fields.ts'
-import { sampleOf, type Entry, type InferNode, type Search } from './search.ts'
+import { sampleOf, type Entry, type InferNode, type RowText, type Search } from './search.ts'
 import { sharedFields } from './shared-fields.ts'
 import { hasLetters, wordsOf } from '../words.ts'
 import { findSkeletons, type Skeleton, type SkeletonOptions } from './skeletons.ts'
@@ -31,11 +31,6 @@ const ATTEMPTS: SkeletonOptions[] = [
   { similarity: 0.45, isWide: false },
 ]
 
-interface Text {
-  row: number
-  text: string
-}
-
 /** A hole of a skeleton, with what the texts have there. */
 interface Hole {
   entries: Entry[]
@@ -50,7 +45,7 @@ interface Matched {
 }
 
 /** Each text with the first skeleton that it has. */
-const matchTexts = (texts: readonly Text[], skeletons: readonly Skeleton[]): Matched[] => {
+const matchTexts = (texts: readonly RowText[], skeletons: readonly Skeleton[]): Matched[] => {
   const matched = skeletons.map((skeleton): Matched => ({
     skeleton,
     parts: skeleton.map((part) => part ?? { entries: [] }),
@@ -91,7 +86,7 @@ const constantWords = (skeleton: Skeleton): number =>
     .filter(({ text }) => hasLetters(text)).length
 
 const nodeOf = (
-  texts: readonly Text[],
+  texts: readonly RowText[],
   skeletons: readonly Skeleton[],
   inferHole: InferNode
 ): FormNode | null => {
@@ -107,7 +102,7 @@ const nodeOf = (
 }
 
 /** Share of texts that the node explains. */
-const shareOf = (node: FormNode, texts: readonly Text[], search: Search): number => {
+const shareOf = (node: FormNode, texts: readonly RowText[], search: Search): number => {
   const form = { style: null, root: numbered(node, sharedFields(node, search)) }
   const explained = texts.filter(
     ({ row, text }) => readTargets(form, { sources: search.sources(row), answer: text }) !== null
@@ -121,7 +116,7 @@ export const inferText = (
   search: Search,
   inferHole: InferNode
 ): FormNode | null => {
-  const texts = entries.flatMap(({ row, value }): Text[] =>
+  const texts = entries.flatMap(({ row, value }): RowText[] =>
     value?.kind === 'string' ? [{ row, text: value.text }] : []
   )
   const sample = sampleOf(texts, SAMPLE).map(({ text }) => text)

@@ -1,19 +1,15 @@
 /** Finds the node of any JSON values. */
 import type { FormNode } from '../form.ts'
-import type { JsonValue } from '../json/value.ts'
 import { choiceOf } from './closed-set.ts'
 import { inferList, type ListEntry } from './infer-list.ts'
-import { inferObject } from './infer-object.ts'
+import { inferObject, type ObjectEntry } from './infer-object.ts'
 import { inferScalars, withOthers } from './infer-scalars.ts'
 import type { Entry, Search } from './search.ts'
-
-type JsonObject = Extract<JsonValue, { kind: 'object' }>
 
 /** Objects or lists in fewer of the rows are left unexplained. */
 const MIN_SHARE = 0.005
 
-const isObject = (entry: Entry): entry is { row: number; value: JsonObject } =>
-  entry.value?.kind === 'object'
+const isObject = (entry: Entry): entry is ObjectEntry => entry.value?.kind === 'object'
 const isList = (entry: Entry): entry is ListEntry => entry.value?.kind === 'list'
 
 /** One node of several: scalars are tried first, then objects, then lists. */

@@ -3,6 +3,7 @@
  * (`core/detect/building/align.ts`) looks for lines that all samples share; these texts are short, and of several
  * kinds, so words are aligned, and kinds that align badly stay apart.
  */
+import { countsOf, overlapOf } from '../../counts.ts'
 import { hasLetters, wordsOf } from '../words.ts'
 
 /** Constant pieces and holes. */
@@ -106,18 +107,8 @@ const merged = (
 const wordsIn = (tokens: readonly Token[]): number =>
   tokens.filter(({ text }) => text !== null).length
 
-const bagOf = (tokens: readonly Token[]): Map<string, number> => {
-  const bag = new Map<string, number>()
-  for (const { text } of tokens) if (text !== null) bag.set(text, (bag.get(text) ?? 0) + 1)
-  return bag
-}
-
-/** Words in common, in any order: an upper bound of a common subsequence. */
-const sharedWords = (one: Map<string, number>, other: Map<string, number>): number => {
-  let shared = 0
-  for (const [text, count] of one) shared += Math.min(count, other.get(text) ?? 0)
-  return shared
-}
+const bagOf = (tokens: readonly Token[]): Map<string, number> =>
+  countsOf(tokens.flatMap(({ text }) => text ?? []))
 
 /** Texts with the same frequent words in the same order. */
 interface Group {
@@ -142,7 +133,8 @@ const file = (open: Open[], { tokens, words }: Group, similarity: number): void 
   const likely = open
     .map((one) => {
       const all = wordsIn(one.tokens) + own
-      return { open: one, all, bound: (2 * sharedWords(bag, one.bag)) / all }
+      // words in common, in any order: an upper bound of a common subsequence
+      return { open: one, all, bound: (2 * overlapOf(bag, one.bag)) / all }
     })
     .filter(({ bound }) => bound >= similarity)
     .sort((one, other) => other.bound - one.bound)
@@ -217,10 +209,7 @@ export const findSkeletons = (
   { similarity, isWide }: SkeletonOptions
 ): Skeleton[] => {
   const read = texts.map((text) => tokensOf(text).slice(0, MAX_TOKENS))
-  const counts = new Map<string, number>()
-  for (const tokens of read)
-    for (const text of new Set(tokens.map((token) => token.text)))
-      counts.set(text, (counts.get(text) ?? 0) + 1)
+  const counts = countsOf(read.flatMap((tokens) => [...new Set(tokens.map(({ text }) => text))]))
   const least = Math.max(Math.min(MIN_TEXTS, texts.length), MIN_SHARE * texts.length)
   const frequent = new Set([...counts].flatMap(([text, count]) => (count >= least ? [text] : [])))
   const groups = new Map<string, Group>()

@@ -3,6 +3,7 @@
  * requests of its kind have. How sure the tagger is of such a request says nothing. Words are kept as hashes, and
  * only those of two rows or more.
  */
+import { countsOf } from '../../counts.ts'
 import { placeIn } from '../../bisect.ts'
 import { hasLetters, wordsOf, type Source } from '../../form/words.ts'
 import { hashText } from '../../request/request-scan.ts'
@@ -39,17 +40,13 @@ const outerWords = ({ sources, tags }: TaggedText): Set<number> => {
   )
 }
 
-const frequentWords = (rows: readonly TaggedText[]): number[] => {
-  const counts = new Map<number, number>()
-  for (const row of rows)
-    for (const word of outerWords(row)) counts.set(word, (counts.get(word) ?? 0) + 1)
-  return [...counts]
+const frequentWords = (rows: readonly TaggedText[]): number[] =>
+  [...countsOf(rows.flatMap((row) => [...outerWords(row)]))]
     .filter(([, count]) => count > 1)
     .toSorted(([, one], [, other]) => other - one)
     .slice(0, MAX_WORDS)
     .map(([word]) => word)
     .toSorted((one, other) => one - other)
-}
 
 const has = (ascending: readonly number[], value: number): boolean =>
   ascending[placeIn(ascending, value)] === value

@@ -15,6 +15,7 @@ import {
   isObject,
   membersOf,
   nameOf,
+  objectsIn,
   textOf,
   unpacked,
   type Fields,
@@ -41,9 +42,7 @@ const FINISH_REASONS = new Map<string, FinishReason>(
 const KEPT = ['max_tokens', 'temperature', 'top_p', 'top_k', 'stream', 'thinking', 'service_tier']
 
 const blocksOf = (content: unknown): Fields[] =>
-  typeof content === 'string'
-    ? [{ type: 'text', text: content }]
-    : (Array.isArray(content) ? content : []).filter(isObject)
+  typeof content === 'string' ? [{ type: 'text', text: content }] : objectsIn(content)
 
 const isThought = ({ type }: Fields): boolean => THOUGHTS.has(textOf(type))
 

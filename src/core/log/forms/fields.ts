@@ -4,6 +4,10 @@ export type Fields = Record<string, unknown>
 export const isObject = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** The objects of a list; none of anything else. */
+export const objectsIn = (list: unknown): Fields[] =>
+  (Array.isArray(list) ? list : []).filter(isObject)
+
 /** Whether a value stands for nothing: databases and exports write `''`, `{}` and `[]` where nothing was kept. */
 export const isEmpty = (value: unknown): boolean =>
   value === undefined ||

@@ -6,7 +6,7 @@
  * the request); the messages by `types/chat/chat_completion_store_message.py` of the client `openai` 3.57.0.
  */
 import { givenParameters } from './chat.ts'
-import { isObject, membersOf, nameOf, type Fields } from './fields.ts'
+import { isObject, membersOf, nameOf, objectsIn, type Fields } from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
 
@@ -51,10 +51,7 @@ const ANSWERED = [
 ]
 
 /** A list as the API gives it, or its `data` alone. */
-const listOf = (value: unknown): Fields[] => {
-  const list = isObject(value) ? value['data'] : value
-  return (Array.isArray(list) ? list : []).filter(isObject)
-}
+const listOf = (value: unknown): Fields[] => objectsIn(isObject(value) ? value['data'] : value)
 
 const read = (completion: Fields): Found => {
   const { id, created } = completion

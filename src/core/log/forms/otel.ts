@@ -9,10 +9,19 @@
  */
 import type { ChatMessage, ContentPart, FinishReason } from '../../../openai/chat.ts'
 import { answerText, callOf, completionOf, contentOf, usageOf, type Tokens } from './chat.ts'
-import { countOf, isEmpty, isObject, nameOf, textOf, unpacked, type Fields } from './fields.ts'
+import {
+  countOf,
+  isEmpty,
+  isObject,
+  nameOf,
+  objectsIn,
+  textOf,
+  unpacked,
+  type Fields,
+} from './fields.ts'
 import { foundExchange, type Found, type LogForm } from './form.ts'
 import { momentOf } from './moment.ts'
-import { attributesOf, objectsIn, spansOf } from './otlp.ts'
+import { attributesOf, spansOf } from './otlp.ts'
 import { eventMessages } from './span-events.ts'
 
 const HOW =

@@ -3,7 +3,7 @@
  * (`opentelemetry/proto/common/v1/common.proto`, `AnyValue`) and the specification of OTLP, "JSON Protobuf Encoding":
  * lowerCamelCase names, and 64 bit numbers as decimal texts.
  */
-import { isObject, textOf, type Fields } from './fields.ts'
+import { isObject, objectsIn, textOf, type Fields } from './fields.ts'
 
 const valueOf = (value: unknown): unknown => {
   if (!isObject(value)) return null
@@ -13,10 +13,6 @@ const valueOf = (value: unknown): unknown => {
   if (isObject(kvlistValue)) return attributesOf(kvlistValue['values'])
   return stringValue ?? doubleValue ?? boolValue ?? null
 }
-
-/** The objects of a list; none of anything else. */
-export const objectsIn = (list: unknown): Fields[] =>
-  (Array.isArray(list) ? list : []).filter(isObject)
 
 /** Attributes of a span, an event or a nested value, by key. */
 export const attributesOf = (list: unknown): Fields =>

@@ -7,8 +7,8 @@
  * clients write the message as JSON in the attribute `gen_ai.event.content` (Azure/azure-sdk-for-python,
  * `azure-ai-inference`), others as attributes `content`, `role` and `tool_calls`.
  */
-import { fieldsIn, isEmpty, membersOf, unpacked, textOf, type Fields } from './fields.ts'
-import { attributesOf, objectsIn } from './otlp.ts'
+import { fieldsIn, isEmpty, membersOf, objectsIn, unpacked, textOf, type Fields } from './fields.ts'
+import { attributesOf } from './otlp.ts'
 
 /** Messages as chat completions have them. */
 export interface EventMessages {
