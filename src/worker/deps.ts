@@ -97,8 +97,7 @@ export interface EngineCommands {
 export interface WebhookTarget {
   /** its path and query may be secret */
   url: string
-  /** `whsec_` and the key in base64 */
-  /** null: messages for Slack, which signs nothing */
+  /** `whsec_` and the key in base64; null: messages for Slack, which signs nothing */
   secret: string | null
   fetch: typeof fetch
 }

@@ -1,7 +1,6 @@
 /** The times over which figures are added up, on the page and on the command line. */
+import { DAY_MS } from '../days.ts'
 import { HOUR_MS } from '../log/traffic-hours.ts'
-
-const DAY_MS = 24 * HOUR_MS
 
 /** A point of a plot is `bucketMs` long. */
 export const PERIODS = {
