@@ -7,7 +7,8 @@
  *   in every check. Beside it run the files that end in `.long.test.ts`: they need nothing more than wired ones but take
  *   longer than twelve seconds.
  *
- * Files share a worker, so that modules load once: a test leaves nothing of its own behind.
+ * Files share a worker, so that modules load once: a test leaves nothing of its own behind. A worker grows to some
+ * 600 MB by the native models of its files.
  */
 import { defineConfig } from 'vitest/config'
 import { keepFilesInMemory } from './test/memory-folder.ts'
@@ -43,8 +44,17 @@ export default defineConfig({
         test: {
           ...long,
           name: 'whole',
-          include: ['test/{browser,e2e,faults,onnx,simulations}/**/*.test.ts'],
+          include: ['test/{browser,e2e,faults,onnx}/**/*.test.ts'],
           globalSetup: ['test/build.ts', POSTGRES],
+        },
+      },
+      {
+        test: {
+          ...long,
+          name: 'simulations',
+          include: ['test/simulations/**/*.test.ts'],
+          // they measure what a process keeps and computes
+          isolate: true,
         },
       },
     ],

@@ -20,19 +20,19 @@ const isSecret = (value: unknown): value is string =>
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
 
-const unlessThere = (error: unknown): void => {
+const rethrowUnlessThere = (error: unknown): void => {
   if (codeOf(error) !== 'EEXIST') throw error
 }
 
 /** Writes a file that only its owner can read, and leaves one that is there. */
 const writeOnce = (path: string, text: string): Promise<void> =>
-  writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(unlessThere)
+  writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(rethrowUnlessThere)
 
 /** Node's own `mkdir` with `recursive` never returns below `/proc`, where no folder can be made. */
 const makeFolder = async (path: string): Promise<void> => {
   const parent = dirname(path)
   if (parent !== path && !existsSync(parent)) await makeFolder(parent)
-  await mkdir(path, { mode: 0o700 }).catch(unlessThere)
+  await mkdir(path, { mode: 0o700 }).catch(rethrowUnlessThere)
 }
 
 /** @throws AppError `store-unavailable` when the directory cannot be written */
@@ -163,7 +163,7 @@ export const tryLockDataDir = async (
       await file.close()
       return () => rm(path, { force: true })
     } catch (error) {
-      unlessThere(error)
+      rethrowUnlessThere(error)
       if ((await lockHolder(dataDir, name)) !== null) return null
       await rm(path, { force: true })
     }

@@ -35,16 +35,16 @@ interface KeptFacts {
   facts: DecisionFacts
 }
 
-/** By internalization; there are none before the verdict. */
-const { read, save } = jsonSnapshotsOf<KeptFacts>('decision:')
+const keptFacts = jsonSnapshotsOf<KeptFacts>('decision:')
 
-export const readDecisionFacts = read
+/** By internalization; null before the verdict. */
+export const readDecisionFacts = keptFacts.read
 
 export const saveDecisionFacts = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string,
   facts: DecisionFacts
-): Promise<void> => save(store, internalizationId, { madeBy: packageVersion(), facts })
+): Promise<void> => keptFacts.save(store, internalizationId, { madeBy: packageVersion(), facts })
 
 /** Numbers of conversations at which something was decided or a stage began. */
 const endsOf = (
@@ -90,6 +90,7 @@ const readDrafts = async (
   count: number
 ): Promise<DraftPair[]> => {
   const drafts: DraftPair[] = []
+  if (count === 0) return drafts
   const thinning = new Thinning()
   for await (const page of pairPages(store, lora)) {
     for (const pair of page) {

@@ -52,6 +52,7 @@ export async function* countedConversations(
   // a request without further turns has a key of its own, so it may be read like a conversation
   const reader = new CountedConversations<WatchedPair>(false, countsFrom)
   let left = count
+  if (left <= 0) return
   for await (const page of pairPages(store, lora)) {
     const ended = page.flatMap((pair) => reader.read(asEvidence(pair, isJudged)))
     yield* ended.slice(0, left)

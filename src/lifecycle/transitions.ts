@@ -26,9 +26,13 @@ const NEXT: Record<StateName, StateName[]> = {
   failed: [],
 }
 
+/** Whether the worker still has to act on it, with the engine. */
+export const waitsForEngine = ({ name }: InternalizationState): boolean =>
+  name === 'candidate' || name === 'training' || name === 'evaluating'
+
 /** Whether the worker or an operator still has to act on it. */
-export const isInWork = ({ name }: InternalizationState): boolean =>
-  name === 'candidate' || name === 'training' || name === 'evaluating' || name === 'approval'
+export const isInWork = (state: InternalizationState): boolean =>
+  waitsForEngine(state) || state.name === 'approval'
 
 /** @throws AppError `invalid-state` when the state machine has no such step */
 export const transition = (

@@ -7,7 +7,8 @@ import type { WorkerDeps } from './deps.ts'
 import { openEnginePower, type EnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
-import { createCurves, isWorking, type Curves } from './learning-curve/learn-curve.ts'
+import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
+import { waitsForEngine } from '../lifecycle/transitions.ts'
 import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
@@ -41,7 +42,7 @@ const needOf = async (
 ): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
   if (
-    rows.some(isWorking) ||
+    rows.some(({ state }) => waitsForEngine(state)) ||
     (await needsEngine(store)) ||
     (await requestsNeedEngine(store, now()))
   )

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { builtCommand, endHere } from '../kit/whole/command-here.ts'
+import { endOfCli } from '../kit/process/built.ts'
 import { exampleEvidenceFile } from '../kit/records/facts.ts'
 import { exampleInternalization, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
@@ -52,12 +52,10 @@ beforeAll(async () => {
   writeFileSync(PROOF_FILE, JSON.stringify({ ...file, decision }))
 })
 
-const command = await builtCommand()
-
 /** What the command writes to both streams. */
 const printed = async (words: string[]): Promise<string> => {
   const env = { DATA_DIR, OPENAI_API_KEY: 'sk-own', NODE_ENV: 'test' }
-  const { stdout, stderr } = await endHere(command, env, words)
+  const { stdout, stderr } = await endOfCli(env, words)
   return stdout + stderr
 }
 

@@ -1,7 +1,7 @@
 /** Metrics, health and logs of the real server. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN } from '../kit/process/proxy-process.ts'
 import { completion } from '../kit/records/completion.ts'
 import { CHAT_PATH, eventually, respondJson, startUpstream } from '../kit/proxy/harness.ts'
@@ -23,13 +23,14 @@ const chat = (extra: Record<string, unknown> = {}): string =>
 describe('a server', () => {
   let log = ''
   const server = useServer(
-    startUpstream,
+    async () => {
+      const upstream = await startUpstream()
+      upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
+      return upstream
+    },
     ({ url }) => ({ UPSTREAM_BASE_URL: `${url}/v1`, ENGINE: 'fake', LOG_LEVEL: 'debug' }),
     (text) => (log += text)
   )
-  beforeAll(() => {
-    server.upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
-  })
 
   const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(server.proxy.baseUrl + CHAT_PATH, {

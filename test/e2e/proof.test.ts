@@ -25,7 +25,10 @@ beforeAll(async () => {
 
 /** Without data and settings. */
 const verify = (words: string[], input = ''): Promise<Ended> =>
-  endOfCli({ DATA_DIR: join(folder, 'nothing'), PORT: 'eighty' }, ['verify', ...words], input)
+  endOfCli({ DATA_DIR: join(folder, 'nothing'), PORT: 'eighty' }, ['verify', ...words], {
+    input,
+    timeoutMs: 10_000,
+  })
 
 const exported = () => runCli({ DATA_DIR }, 'proof', 'internalization-1')
 

@@ -3,7 +3,7 @@
  * with its worker and the fake engine, and an upstream that does what the text says.
  */
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -103,7 +103,8 @@ const createAsk = ({ upstream, proxy }: World, apiKey: string) => {
 
 const becomesLive = async ({ proxy }: World): Promise<void> => {
   await untilState(proxy, 'live')
-  await eventually(async () => (await proxy.admin<{ routes: number }>('/status')).routes === 1)
+  const routes = async () => (await proxy.admin<{ routes: number }>('/status')).routes
+  await vi.waitUntil(async () => (await routes()) === 1, { timeout: 30_000 })
 }
 
 describe('a route that was proved on real examples and dates', () => {

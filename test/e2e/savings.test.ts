@@ -1,8 +1,7 @@
 /** The figures of `savings` and `status`, from a data directory with two days of log. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { createProgram } from '../../src/cli/program.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../../src/core/log/record.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
@@ -12,16 +11,12 @@ import { saveEngineNote } from '../../src/savings/engine-note.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../kit/records/examples.ts'
-import { endHere } from '../kit/whole/command-here.ts'
+import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { PROMPT } from '../kit/records/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../kit/records/priced-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
-
-vi.mock('../../src/store/thread/open.ts', async () => ({
-  openSqliteStore: (await import('../kit/store/local-store.ts')).openStore,
-}))
 
 const HOUR_MS = 3_600_000
 const ANSWERED = 40
@@ -39,10 +34,7 @@ const outcomeOf = (index: number): RouteOutcome | null => {
   return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
 }
 
-const command = async (words: string[]): Promise<number> => {
-  await (await createProgram(words)).parseAsync(words, { from: 'user' })
-  return 0
-}
+const command = await builtCommand()
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ')
 

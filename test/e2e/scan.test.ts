@@ -306,7 +306,7 @@ describe('scan of a difficult file', () => {
   })
 
   it('ends with a message for a pipe', async () => {
-    const ended = await endOfCli(ENV, ['scan', '/dev/stdin', '--json'])
+    const ended = await endOfCli(ENV, ['scan', '/dev/stdin', '--json'], { input: null })
     expectRefusal(ended, 2, 'reads a log twice')
   })
 })

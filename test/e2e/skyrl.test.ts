@@ -7,7 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createTinkerBackend } from '../../adapters/tinker/backend.ts'
 import { row } from '../contract/harness.ts'
 import { observe, trainInput } from '../kit/model/observe.ts'
@@ -43,13 +43,14 @@ describe.skipIf(python === '')(
           () => false
         )
       while (!(await isUp())) await sleep(500)
-      Object.assign(process.env, {
-        TINKER_BASE_URL: url,
-        TINKER_API_KEY: 'tml-test',
-        TINKER_TELEMETRY: '0',
-      })
+      vi.stubEnv('TINKER_BASE_URL', url)
+      vi.stubEnv('TINKER_API_KEY', 'tml-test')
+      vi.stubEnv('TINKER_TELEMETRY', '0')
     }, 5 * MINUTES)
-    afterAll(() => void server.kill('SIGTERM'))
+    afterAll(() => {
+      vi.unstubAllEnvs()
+      server.kill('SIGTERM')
+    })
 
     it(
       'trains a lora that is downloaded, proved and asked',

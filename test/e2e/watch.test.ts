@@ -126,10 +126,14 @@ describe('watch', () => {
     Object.assign(process.stdout, { isTTY: true, columns: 80, rows: 40 })
     const written = { stdout: '', stderr: '' }
     const running = endHere(command, { DATA_DIR: folder }, ['watch', TEMPLATE.version], written)
-    await until(() => written.stdout.includes('Ctrl+C'))
-    await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+    try {
+      await until(() => written.stdout.includes('Ctrl+C'))
+    } finally {
+      await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+      await running
+      Object.assign(process.stdout, { isTTY, columns, rows })
+    }
     const { code, stdout } = await running
-    Object.assign(process.stdout, { isTTY, columns, rows })
     expect(code).toBe(0)
     const frames = stdout.split('\r\u001b[J')
     expect(frames[1]).toContain('stage       [canary 5 %] → canary 25 % → full\n')

@@ -32,7 +32,10 @@ type Asked = { incoming?: { socket: { destroyed: boolean } } } | undefined
 
 const hasLeft = ({ env }: Context): boolean => (env as Asked)?.incoming?.socket.destroyed === true
 
-/** Decisions do not wait. */
+/**
+ * A method that changes nothing. Any other one is a decision: it does not wait, it needs the full token, and on the page
+ * a form of the session.
+ */
 export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 /**

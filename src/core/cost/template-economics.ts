@@ -164,7 +164,7 @@ export interface DraftInput {
 const ownOf = ({ template, internalizations }: DraftInput): Internalization[] =>
   internalizations.filter((row) => row.templateVersion === template.version)
 
-/** The arm that was proven last; undefined: none was. */
+/** The winning arm of the last proof; null: it names none; undefined: there is no proof. */
 const provenArm = (input: DraftInput): Arm | null | undefined => {
   const proven = ownOf(input).findLast(({ verdict }) => verdict?.verdict === 'promote')
   return proven && winningArm(proven)

@@ -19,6 +19,12 @@ export interface Base {
   overlap?: Overlap
 }
 
+interface Candidate {
+  body: Buffer
+  /** different bodies whose ends it shares, with itself */
+  count: number
+}
+
 /** A base and its overlap with a body. */
 export interface Relative extends Overlap {
   base: Base
@@ -42,8 +48,9 @@ const KEY_BYTES = 150
 const MAX_BASE_AGE_MS = 24 * 60 * 60 * 1000
 /** A body without a probe here is short, and split in little time. */
 const MIN_KIND_OFFSET = 4096
-/** Beginnings of bodies without a base of their own kind: some 250 KB. */
-const MAX_SEEN = 1000
+/** So many different bodies of a kind without a base make the next one a base. */
+const MIN_KIND_BODIES = 2
+const MAX_CANDIDATE_BYTES = 4 * 2 ** 20
 
 const probeOffsets = (body: Buffer): number[] =>
   PROBE_OFFSETS.filter((offset) => body.length >= offset + PROBE_BYTES)
@@ -80,8 +87,12 @@ export class BaseCache {
   /** probe or piece → the newest base that has it */
   private readonly byKey = new Map<string, Base>()
   private readonly bases: LRUCache<string, { base: Base; keys: string[] }>
-  /** farthest probes of bodies whose ends share little with any base */
-  private readonly seen = new LRUCache<string, true>({ max: MAX_SEEN })
+  /** farthest probe → a body whose ends share little with any base */
+  private readonly candidates = new LRUCache<string, Candidate>({
+    maxSize: MAX_CANDIDATE_BYTES,
+    maxEntrySize: MAX_BASE_BYTES,
+    sizeCalculation: ({ body }) => ENTRY_BYTES + body.length,
+  })
   private readonly now: () => number
 
   constructor(now: () => number, maxBytes = DEFAULT_CACHE_BYTES) {
@@ -106,7 +117,7 @@ export class BaseCache {
     if (found !== null) return found
     const relative = this.findByPieces(scope, body)
     const isOther = relative !== null && !sharesEnough(relative, body)
-    return isOther && this.startsOwnKind(scope, body) ? null : relative
+    return isOther && this.isOwnKind(scope, body) ? null : relative
   }
 
   add(scope: string, { digest, key, body, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
@@ -121,6 +132,7 @@ export class BaseCache {
 
   clear(): void {
     this.bases.clear()
+    this.candidates.clear()
   }
 
   /** Takes constant time. Splitting a body into pieces takes as long as writing its record. */
@@ -136,17 +148,27 @@ export class BaseCache {
   }
 
   /**
-   * Whether it begins like one before it, and no base does. A kind of body that resembles another one in its pieces
-   * alone would never get a base, and each of its bodies would be split.
+   * Whether earlier bodies share their ends with it, and no base does. A kind of body that resembles another one in its
+   * pieces alone would never get a base, and each of its bodies would be split.
    */
-  private startsOwnKind(scope: string, body: Buffer): boolean {
+  private isOwnKind(scope: string, body: Buffer): boolean {
     const [farthest] = probeOffsets(body)
     if (farthest === undefined || farthest < MIN_KIND_OFFSET) return false
     const probe = probeAt(farthest, scope, body)
     if (this.byKey.has(probe)) return false
-    if (this.seen.delete(probe)) return true
-    this.seen.set(probe, true)
-    return false
+    const candidate = this.candidates.get(probe)
+    if (candidate === undefined || !sharesEnough(overlapOf(body, candidate.body), body)) {
+      this.candidates.set(probe, { body: ownBytes(body), count: 1 })
+      return false
+    }
+    // a request that is sent again tells of no kind
+    if (candidate.body.equals(body)) return false
+    if (candidate.count < MIN_KIND_BODIES) {
+      candidate.count++
+      return false
+    }
+    this.candidates.delete(probe)
+    return true
   }
 
   /** @returns the base that shares the most pieces */

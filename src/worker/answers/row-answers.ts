@@ -92,7 +92,7 @@ const chargedUsd = (
  * Sends a request and pays for it.
  * @returns with what it cost, US dollars; null where no money is left
  */
-export const bought = async (
+export const buyAnswer = async (
   { pay, ...deps }: AskDeps & { pay: Pay },
   record: AskedRecord & CostedRecord,
   model: AskedModel
@@ -147,7 +147,7 @@ const ofModel =
     const [record] = await deps.store.records.byIds([exchange.id])
     if (record === undefined || record.request === '') return { deferred: 'record-gone', usd: 0 }
     if (dialectOfRecord(record) !== CHAT) return { deferred: 'unsupported-field', usd: 0 }
-    const given = await bought({ pay, ask, sleep: deps.sleep, tries }, record, model)
+    const given = await buyAnswer({ pay, ask, sleep: deps.sleep, tries }, record, model)
     if (given === null) return { deferred: BUDGET_SPENT, usd: 0 }
     const { answer, usd } = given
     if (answer === 'refused' && deps.now() < patientUntil)

@@ -23,7 +23,7 @@ import type { ChatMessage } from '../../openai/chat.ts'
 import { CHAT } from '../../openai/dialect.ts'
 import { expectedCost, refusalText, type AskedModel, type NoAnswer } from '../answers/ask-model.ts'
 import type { Pay } from '../answers/proof-budget.ts'
-import { askedModel, bought } from '../answers/row-answers.ts'
+import { askedModel, buyAnswer } from '../answers/row-answers.ts'
 import type { AskUpstream, JudgeSettings, UpstreamAnswer, WorkerDeps } from '../deps.ts'
 import { WitnessUnavailable, type ComparedAnswers, type Witness } from './witness.ts'
 
@@ -148,9 +148,13 @@ class UpstreamJudge implements Judge {
   private async reply(messages: readonly ChatMessage[]): Promise<Reply | null> {
     const { model, send } = this
     const record = recordOf(requestBody(messages))
-    const reply = await bought({ pay: this.pay, ask: send, sleep: this.deps.sleep }, record, model)
+    const reply = await buyAnswer(
+      { pay: this.pay, ask: send, sleep: this.deps.sleep },
+      record,
+      model
+    )
     this.usd += reply?.usd ?? 0
-    // not within: a request that ends with an error counts as paid
+    // it is paid now: `read` may throw
     return reply && this.read(reply.answer)
   }
 

@@ -8,7 +8,7 @@ import {
   type Internalization,
   type JudgedInternalization,
 } from '../../core/internalization/internalization.ts'
-import { isInWork } from '../../lifecycle/transitions.ts'
+import { waitsForEngine } from '../../lifecycle/transitions.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { curveText, readCurve, saveCurve, type CurveWork } from '../../lifecycle/learning-curve.ts'
@@ -27,10 +27,6 @@ export interface Curves {
 
 /** Errors that pass: the step is repeated later. */
 const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
-
-/** Whether the engine has work for it. */
-export const isWorking = ({ state }: Internalization): boolean =>
-  isInWork(state) && state.name !== 'approval'
 
 /**
  * One with a verdict whose plan has a curve. What a judge compares has none, because the curve counts equal answers, and
@@ -103,7 +99,7 @@ export const createCurves = (deps: WorkerDeps): Curves => {
     rows: readonly Internalization[]
   ): Promise<{ row: JudgedInternalization; work: CurveWork } | null> => {
     if (!config.learningCurve) return null
-    if (rows.some(isWorking)) return null
+    if (rows.some(({ state }) => waitsForEngine(state))) return null
     for (const row of rows.filter(mayHaveCurve)) {
       if (ended.has(row.id)) continue
       const work = (await readCurve(store, row.id)) ?? begun(row)

@@ -17,7 +17,7 @@ import { CHAT, dialectOfRecord } from '../../openai/dialect.ts'
 import { expectedCost, refusalText, type AskDeps, type AskedModel } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
-import { bought } from '../answers/row-answers.ts'
+import { buyAnswer } from '../answers/row-answers.ts'
 import type { PlannedRows } from './rows.ts'
 import { itemAt, lastOf, nonEmpty } from '../../core/lists.ts'
 
@@ -77,7 +77,7 @@ const probe = async (
   record: StoredRecord,
   model: AskedModel
 ): Promise<Pick<OtherModel, 'hasLogprobs'> | LeftOut> => {
-  const sent = await bought(deps, record, model)
+  const sent = await buyAnswer(deps, record, model)
   if (sent === null) return { why: 'MODEL_PROOF_USD is spent' }
   const { answer } = sent
   if (typeof answer === 'string')

@@ -24,22 +24,29 @@ export const runCli = (env: Record<string, string>, ...words: string[]): Promise
   runCommand(CLI, env, ...words)
 
 export interface Ended {
-  /** null where it was killed, which it is after two minutes */
+  /** null where it was killed */
   code: number | null
   stdout: string
   stderr: string
 }
 
-/** A command that has PATH alone of this process's environment. @param input its stdin */
+interface EndOptions {
+  /** null: stdin stays open */
+  input?: string | null
+  /** it is killed then */
+  timeoutMs?: number
+}
+
+/** A command that has PATH alone of this process's environment. */
 export const endOfCli = (
   env: Record<string, string>,
   words: readonly string[],
-  input = ''
+  { input = '', timeoutMs = 50_000 }: EndOptions = {}
 ): Promise<Ended> =>
   new Promise((resolve) => {
-    const options = { env: { PATH: process.env['PATH'], ...env }, timeout: 120_000 }
+    const options = { env: { PATH: process.env['PATH'], ...env }, timeout: timeoutMs }
     const child = execFile(process.execPath, [CLI, ...words], options, (_error, stdout, stderr) =>
       resolve({ code: child.exitCode, stdout, stderr })
     )
-    child.stdin!.end(input)
+    if (input !== null) child.stdin!.end(input)
   })

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import type { WebhookEvent } from '../../../src/worker/webhook/event.ts'
 
 /** Both are secrets, which no log may contain. */
@@ -67,7 +67,7 @@ export class WebhookReceiver {
   }
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await text(request)
+    const body = (await buffer(request)).toString()
     const { method = '', url = '' } = request
     const headers = request.headers as Record<string, string>
     this.received.push({ method, url, headers, body, event: JSON.parse(body) })

@@ -9,9 +9,12 @@ type Command = (words: string[]) => Promise<number>
 export const builtCommand = async (): Promise<Command> =>
   (await loadBuilt<{ run: Command }>('src/cli/run.ts')).run
 
+let isRunning = false
+
 /**
- * Runs a command with these settings and no other variable of the environment, one at a time. @param written gets what it writes while it runs
- * @throws what the command throws
+ * Runs a command with these settings and no other variable of the environment. What pino or a child process writes is
+ * not among what it returns. @param written gets what the command writes while it runs
+ * @throws what the command throws; Error where another command runs
  */
 export const endHere = async (
   command: Command,
@@ -19,6 +22,8 @@ export const endHere = async (
   words: string[],
   written = { stdout: '', stderr: '' }
 ): Promise<{ code: number; stdout: string; stderr: string }> => {
+  if (isRunning) throw new Error('another command runs in this process')
+  isRunning = true
   const { env: own } = process
   process.env = { PATH: own['PATH'], TMPDIR: own['TMPDIR'], ...env }
   const spies = (['stdout', 'stderr'] as const).map((stream) =>
@@ -32,5 +37,6 @@ export const endHere = async (
   } finally {
     for (const spy of spies) spy.mockRestore()
     process.env = own
+    isRunning = false
   }
 }

@@ -109,8 +109,8 @@ export class Scene {
   }
 
   private async close(): Promise<void> {
-    await this.proxy.stop()
-    this.server.close()
+    await this.proxy?.stop()
+    this.server?.close()
   }
 
   /** With node:http, because `fetch` changes some headers. */

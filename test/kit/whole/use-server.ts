@@ -42,8 +42,8 @@ export const useServer = <Upstream extends { close(): unknown }>(
     used.proxy = await startServer(used.env, onLog)
   })
   afterAll(async () => {
-    await used.proxy.stop()
-    await used.upstream.close()
+    await used.proxy?.stop()
+    await used.upstream?.close()
   })
   return used
 }

@@ -132,7 +132,8 @@ export const addAnswers: AddView = (app, { store }) => {
         {found.pages > 1 && (
           <Pages
             said={`Page ${whole(found.page)} of ${whole(found.pages)}`}
-            {...found}
+            page={found.page}
+            pages={found.pages}
             addressOf={(page) => withQuery(`${path}/answers`, { ...query, page })}
           />
         )}

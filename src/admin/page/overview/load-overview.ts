@@ -24,7 +24,7 @@ import {
 } from '../../../lifecycle/rollout-report.ts'
 import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
-import { isInWork } from '../../../lifecycle/transitions.ts'
+import { waitsForEngine } from '../../../lifecycle/transitions.ts'
 import type { EngineState } from '../../../openai/engine-state.ts'
 import type { KnownCaches } from '../../../savings/caches.ts'
 import { readEngineNote } from '../../../savings/engine-note.ts'
@@ -137,7 +137,7 @@ const loadWithoutEngine = async (
   const known = await economics.known(untried)
   const verdicts = untried.map(({ version }) => known.get(version)?.verdict ?? 'unknown')
   return {
-    waiting: rows.filter(({ state }) => isInWork(state) && state.name !== 'approval').length,
+    waiting: rows.filter(({ state }) => waitsForEngine(state)).length,
     paying: verdicts.filter((verdict) => verdict === 'pays').length,
     unknown: verdicts.filter((verdict) => verdict === 'unknown').length,
     routes: rows.filter(({ state }) => rolloutStageOf(state) !== null).length,

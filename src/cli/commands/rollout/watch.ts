@@ -13,7 +13,7 @@ import { createRepaint } from '../../rollout/repaint.ts'
 import { chosen, OF_LIVE } from '../../rollout/rollout-of.ts'
 import { rolloutJson, rolloutLine, rolloutText, timedLine } from '../../rollout/rollout-text.ts'
 import { viewRollout, type ReadView, type RolloutView } from '../../rollout/rollout-view.ts'
-import { stopSignal } from '../../stop-signal.ts'
+import { whileHeard } from '../../stop-signal.ts'
 import { readTitles, type Titles } from '../../titles.ts'
 
 interface WatchOptions extends OutputOptions {
@@ -89,7 +89,7 @@ const watch = (wanted: string, options: WatchOptions): Promise<void> =>
     const read = viewRollout({ store, id, titles, settings: config.rollout, prices, now: Date.now })
     let view: RolloutView
     if (options.once) showOnce((view = await read()), options)
-    else view = await follow(read, showAlways(options), stopSignal())
+    else view = await whileHeard((signal) => follow(read, showAlways(options), signal))
     if (view.state.name === 'retired' && view.state.evidence !== undefined)
       throw new PrintedResult(EXIT.notAccepted)
   })

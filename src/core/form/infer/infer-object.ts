@@ -90,12 +90,16 @@ const ownOrders = (orders: readonly Counted[], merged: readonly string[]): strin
   return own
 }
 
+function* memberNames(entries: readonly ObjectEntry[]): Generator<string> {
+  for (const { value } of entries) for (const [name] of value.members) yield name
+}
+
 /** @param entries objects, perhaps several of one row @param inferMember finds the node of a member's values */
 export const inferObject = (
   entries: readonly ObjectEntry[],
   inferMember: (entries: readonly Entry[], name: string) => FormNode
 ): ObjectNode => {
-  const counts = countsOf(entries.flatMap(({ value }) => value.members.map(([name]) => name)))
+  const counts = countsOf(memberNames(entries))
   const least = MIN_MEMBER_SHARE * entries.length
   const rare = new Set([...counts].flatMap(([name, count]) => (count < least ? [name] : [])))
   const kept = entries.filter(({ value }) => !value.members.some(([name]) => rare.has(name)))

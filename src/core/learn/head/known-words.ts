@@ -40,8 +40,12 @@ const outerWords = ({ sources, tags }: TaggedText): Set<number> => {
   )
 }
 
+function* outerWordsOf(rows: readonly TaggedText[]): Generator<number> {
+  for (const row of rows) yield* outerWords(row)
+}
+
 const frequentWords = (rows: readonly TaggedText[]): number[] =>
-  [...countsOf(rows.flatMap((row) => [...outerWords(row)]))]
+  [...countsOf(outerWordsOf(rows))]
     .filter(([, count]) => count > 1)
     .toSorted(([, one], [, other]) => other - one)
     .slice(0, MAX_WORDS)
