@@ -33,7 +33,7 @@ const POSTGRES = 'test/postgres-server.ts'
 export default defineConfig({
   test: {
     // many files wait for a process more than they compute
-    maxWorkers: 3,
+    maxWorkers: 4,
     projects: [
       { test: { ...short, name: 'pure', include: ['test/unit/**/*.test.ts'] } },
       {
