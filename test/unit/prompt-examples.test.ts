@@ -288,8 +288,9 @@ describe('constant texts', () => {
           templateOf(message('system', anchor(unit.repeat(chars / unit.length))), QUERY),
         run: (template) => promptExamples({ template, exchanges: [], isAnswer: LABELS }),
       },
-      15
+      30
     )
-    expect(factor).toBeLessThan(15)
+    // it would be 100 where time grows with the square
+    expect(factor).toBeLessThan(30)
   })
 })

@@ -162,9 +162,10 @@ describe('hostile items', () => {
         make: (chars) => Array<string>(40).fill(unit.repeat(chars / unit.length)),
         run: (items) => splitExamples(items, () => false),
       },
-      15
+      30
     )
-    expect(factor).toBeLessThan(15)
+    // it would be 100 where time grows with the square
+    expect(factor).toBeLessThan(30)
   })
 
   it('are bounded together', () => {
