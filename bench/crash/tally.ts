@@ -1,6 +1,7 @@
 /** Counts of a run with kills, and the figures made from them. */
 import { zero, type Figure, type Figures } from '../../test/kit/report.ts'
 import type { Victim } from './engine-tree.ts'
+import { countsOf } from '../../src/core/counts.ts'
 
 export const emptyTally = () => ({
   kills: [] as Victim[],
@@ -19,11 +20,10 @@ export const emptyTally = () => ({
 export type Tally = ReturnType<typeof emptyTally>
 
 /** How often each name occurs. */
-export const counted = (names: string[]): Figure => {
-  const counts = new Map<string, number>()
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
-}
+export const counted = (names: string[]): Figure => ({
+  value: [...countsOf(names)].map(([name, count]) => `${name} ${count}`).join(', '),
+  unit: '',
+})
 
 const isEnd = (status: string): boolean => status === 'succeeded' || status === 'failed'
 const isGood = (end: string): boolean => end === 'live' || end.startsWith('rejected')

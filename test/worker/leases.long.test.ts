@@ -9,6 +9,7 @@ import {
   type HarnessOptions,
   type WorkerHarness,
 } from './harness.ts'
+import { countsOf } from '../../src/core/counts.ts'
 
 const LATER_MS = 20_000
 
@@ -23,12 +24,8 @@ const open = async (from: HarnessOptions['from']) => {
 
 /** @returns jobs of each stage of each arm that was trained */
 const jobsByStage = async ({ engine }: WorkerHarness): Promise<number[]> => {
-  const counts = new Map<string, number>()
-  for (const { metadata } of await engine.findJobs({})) {
-    const key = `${metadata.arm}/${metadata.stage}`
-    counts.set(key, (counts.get(key) ?? 0) + 1)
-  }
-  return [...counts.values()]
+  const jobs = await engine.findJobs({})
+  return [...countsOf(jobs.map(({ metadata }) => `${metadata.arm}/${metadata.stage}`)).values()]
 }
 
 const deferred = (): { done: Promise<void>; resolve: () => void } => {

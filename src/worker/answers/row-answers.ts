@@ -90,7 +90,7 @@ const chargedUsd = (
 
 /**
  * Sends a request and pays for it.
- * @returns with what it cost, US dollars; null where no money is left
+ * @returns the answer and its cost in US dollars; null where no money is left
  */
 export const buyAnswer = async (
   { pay, ...deps }: AskDeps & { pay: Pay },

@@ -31,7 +31,7 @@ export interface JudgeRowsDeps {
   report: ReportJudged
 }
 
-/** Of an internalization. What it reports is stored for the admin API, the page and the CLI. */
+/** How rows of an internalization are judged. Its progress is stored for the admin API, the page and the CLI. */
 export const judgingOf = <Of extends Witness>(
   { store, now }: Pick<WorkerDeps, 'store' | 'now'>,
   judge: Of,

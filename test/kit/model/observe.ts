@@ -1,4 +1,4 @@
-/** A training by an engine's backend: what it is given, and what it reports. */
+/** Gives an engine's backend a training, and collects what it reports. */
 import type { TrainHooks, TrainInput, TrainProgress } from '../../../adapters/host/backend.ts'
 
 export interface Observed extends TrainHooks {

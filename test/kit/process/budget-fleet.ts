@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { hashOfSecret, secretOf, type IssuedKey } from '../../../src/core/keys/issued-key.ts'
 import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { ProxyProcess } from './proxy-process.ts'
+import { countsOf } from '../../../src/core/counts.ts'
 
 const ANSWER_TOKENS = 6
 /** A token of a prompt is 1 cent, one of an answer is 2. */
@@ -167,7 +168,5 @@ export const askMany = async (
   const statuses = await Promise.all(
     Array.from({ length: count }, (_, index) => ask(proxies[index % proxies.length]!, secret))
   )
-  const counts = new Map<number, number>()
-  for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1)
-  return counts
+  return countsOf(statuses)
 }

@@ -16,7 +16,7 @@ interface RestProps {
   whole: string | null
 }
 
-/** What is behind a text that is cut; nothing where it is not. */
+/** How much of a text is not shown, with a link to the whole text; nothing where all is shown. */
 export const Rest = ({ rest, whole: address }: RestProps) =>
   rest === 0 ? null : (
     <span class="cut">
