@@ -658,6 +658,18 @@ describe('import rule', () => {
     expect(eager.test("import { startTracing } from './tracing/start.ts'")).toBe(true)
   })
 
+  it('loads Hono’s listener, which replaces the global Response, in few places', () => {
+    const loading = ['src', 'adapters', 'test']
+      .flatMap(filesUnder)
+      .filter((file) => valueImportsOf(file).includes('@hono/node-server'))
+    // the first two load the proxy's mark before it; the third leaves the global alone
+    expect(loading.sort()).toEqual([
+      'adapters/host/host.ts',
+      'src/server/http-server.ts',
+      'test/kit/serve-app.ts',
+    ])
+  })
+
   it('lets only the composition root and the CLI import adapters', () => {
     const offenders = filesUnder('src').filter(
       (file) =>

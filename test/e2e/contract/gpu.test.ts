@@ -1,8 +1,4 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { getRequestListener } from '@hono/node-server'
 import { afterAll, describe, it, vi } from 'vitest'
 import { HostedStandIn } from '../../kit/hosted/stand-in.ts'
 import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
@@ -10,6 +6,7 @@ import { BY_STAND_IN, missingForTrainer, startGpuProcess } from '../../kit/proce
 import { row } from '../../contract/harness.ts'
 import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
+import { serveApp } from '../../kit/serve-app.ts'
 import { byVllmItself, CPU_ENV, WIDE } from '../../kit/vllm/itself.ts'
 import { startReplicas } from '../../kit/vllm/replica.ts'
 import { sharedFolder } from '../../kit/temporary-folder.ts'
@@ -101,14 +98,12 @@ const startHost = async (modelPath: string, dataDir: () => string): Promise<stri
     loraFolder: (lora) => join(dataDir(), 'loras', lora),
     faults: () => ({}),
   })
-  const server = createServer(getRequestListener(standIn.app.fetch)).listen(0, '127.0.0.1')
+  const served = await serveApp(standIn.app)
   afterAll(async () => {
-    server.closeAllConnections()
-    server.close()
+    await served.close()
     await standIn.close()
   })
-  await once(server, 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return served.url
 }
 
 const describeGpu = ({ name, env, capabilities, shape, replicas }: Serving): void => {

@@ -1,7 +1,8 @@
 /** dstack's REST API over a platform, after the OpenAPI of its server 0.22: the part that is used. */
 import { Hono } from 'hono'
 import { z } from 'zod'
-import { type Api, type Platform, type PlatformRun, serve } from './platform.ts'
+import { serveApp, type Served } from '../serve-app.ts'
+import type { Platform, PlatformRun } from './platform.ts'
 
 export const DSTACK_TOKEN = 'dstack-token'
 
@@ -66,7 +67,7 @@ const envOf = (env: string[] | Record<string, string>): Record<string, string> =
 
 const refusal = (msg: string, code = 'error') => ({ detail: [{ msg, code }] })
 
-export const startDstackServer = (platform: Platform): Promise<Api> => {
+export const startDstackServer = (platform: Platform): Promise<Served> => {
   const app = new Hono()
   app.use(async (c, next) => {
     if (platform.fault !== null)
@@ -110,5 +111,5 @@ export const startDstackServer = (platform: Platform): Promise<Api> => {
         message: Buffer.from(line).toString('base64'),
       })),
   }))
-  return serve(app)
+  return serveApp(app)
 }

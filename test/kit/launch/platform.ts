@@ -1,9 +1,4 @@
 /** What a platform of managed runs does, without a machine; its APIs are beside it. */
-import { createServer, type Server } from 'node:http'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
-import type { Hono } from 'hono'
 import type { RunStatus } from '../../../adapters/launch/managed-runs.ts'
 
 export interface PlatformRun {
@@ -43,25 +38,5 @@ export class Platform {
     if (run === undefined || !this.isActive(run)) return
     run.state = 'stopped'
     this.onCancel(run)
-  }
-}
-
-export interface Api {
-  url: string
-  close(): Promise<void>
-}
-
-export const serve = async (app: Hono): Promise<Api> => {
-  const server: Server = createServer(getRequestListener(app.fetch))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
   }
 }

@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { Hono } from 'hono'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { type Api, type Platform, type PlatformRun, serve } from './platform.ts'
+import { serveApp, type Served } from '../serve-app.ts'
+import type { Platform, PlatformRun } from './platform.ts'
 
 const VERSION = { 'x-skypilot-api-version': '62', 'x-skypilot-version': '0.14.1' }
 /** Python's pickle of None */
@@ -60,7 +61,7 @@ const payloadOf = (id: string, { name, value }: Value) => ({
   schedule_type: 'short',
 })
 
-export const startSkyPilotServer = (platform: Platform): Promise<Api> => {
+export const startSkyPilotServer = (platform: Platform): Promise<Served> => {
   const app = new Hono()
   const values = new Map<string, Value>()
   app.use(async (c, next) => {
@@ -110,5 +111,5 @@ export const startSkyPilotServer = (platform: Platform): Promise<Api> => {
     process.stderr.write(`${c.req.method} ${c.req.path} ${c.req.url}\n`)
     return c.json({ detail: 'not found' }, 404)
   })
-  return serve(app)
+  return serveApp(app)
 }
