@@ -1,6 +1,7 @@
 /** Folders, and atomic writes: after a crash, a file is complete or absent. */
 import { randomUUID } from 'node:crypto'
-import { appendFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import * as nodeFiles from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 
@@ -94,23 +95,32 @@ export const openFolder = async (
   }
 }
 
+/** What a folder is tried with. */
+export type FileCalls = Pick<
+  typeof nodeFiles,
+  'appendFile' | 'mkdir' | 'readFile' | 'rename' | 'writeFile'
+>
+
 /**
  * Makes the folder and tries in it all that records and loras are written with: a mounted bucket may
  * lack some of it, and would fail only when a training has ended. A full disk passes, because an engine
  * on one still answers.
  * @throws AppError `store-unavailable` that says what the folder cannot do
  */
-export const checkFolder = async (folder: string): Promise<void> => {
+export const checkFolder = async (folder: string, files: FileCalls = nodeFiles): Promise<void> => {
   const place = join(folder, `.check-${randomUUID()}`)
   const [file, draft] = [join(place, 'file'), join(place, 'draft')]
   const steps: [string, () => Promise<unknown>][] = [
     // rows are of users, so a folder that is made is of this user alone
-    ['make a folder', () => mkdir(place, { recursive: true, mode: 0o700 })],
-    ['write and sync a file', () => writeFile(file, 'old', { flush: true })],
-    ['write a second file', () => writeFile(draft, 'new', { flush: true })],
-    ['replace a file by a rename', () => rename(draft, file)],
-    ['append to a file', () => appendFile(file, ' and more')],
-    ['read a file back', () => readBack(file, 'new and more')],
+    ['make a folder', () => files.mkdir(place, { recursive: true, mode: 0o700 })],
+    ['write and sync a file', () => files.writeFile(file, 'old', { flush: true })],
+    ['write a second file', () => files.writeFile(draft, 'new', { flush: true })],
+    ['replace a file by a rename', () => files.rename(draft, file)],
+    ['append to a file', () => files.appendFile(file, ' and more')],
+    [
+      'read a file back',
+      async () => expectText(await files.readFile(file, 'utf8'), 'new and more'),
+    ],
     ['sync a folder', () => syncFolder(place)],
     ['remove a folder', () => rm(place, { recursive: true })],
   ]
@@ -126,7 +136,6 @@ export const checkFolder = async (folder: string): Promise<void> => {
   }
 }
 
-const readBack = async (file: string, expected: string): Promise<void> => {
-  const found = await readFile(file, 'utf8')
+const expectText = (found: string, expected: string): void => {
   if (found !== expected) throw new Error(`it gives ${JSON.stringify(found)} for what was written`)
 }

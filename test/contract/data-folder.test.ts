@@ -1,33 +1,22 @@
 /** An engine's data folder is tried at the start: a mounted bucket may lack some of what a disk can do. */
+import * as nodeFiles from 'node:fs/promises'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { checkFolder, type FileCalls } from '../../adapters/host/disk.ts'
 import { ownFolder } from '../kit/temporary-folder.ts'
 
-type Promises = typeof import('node:fs/promises')
-
-/** `disk.ts` on a file system where some calls fail with a code. */
-const diskWhere = async (failing: Partial<Record<keyof Promises, string>>) => {
-  vi.resetModules()
-  vi.doMock('node:fs/promises', async (original) => {
-    const real = await original<Promises>()
-    const refused = Object.entries(failing).map(([name, code]) => [
-      name,
-      () => Promise.reject(Object.assign(new Error(`${name}: ${code}`), { code })),
-    ])
-    return { ...real, ...Object.fromEntries(refused) }
-  })
-  try {
-    return await import('../../adapters/host/disk.ts')
-  } finally {
-    vi.doUnmock('node:fs/promises')
-    vi.resetModules()
-  }
+/** A file system where some calls fail with a code. */
+const filesWhere = (failing: Partial<Record<keyof FileCalls, string>>): FileCalls => {
+  const refused = Object.entries(failing).map(([name, code]) => [
+    name,
+    () => Promise.reject(Object.assign(new Error(`${name}: ${code}`), { code })),
+  ])
+  return { ...nodeFiles, ...Object.fromEntries(refused) }
 }
 
 describe('the data folder', () => {
   it('is made, and left as it was', async () => {
-    const { checkFolder } = await diskWhere({})
     const folder = join(ownFolder(), 'new')
     await checkFolder(folder)
     expect(await readdir(folder)).toEqual([])
@@ -41,9 +30,10 @@ describe('the data folder', () => {
     [{ writeFile: 'EIO' }, 'cannot write and sync a file'],
     [{ readFile: 'EIO' }, 'cannot read a file back'],
   ] as const)('that lacks something is refused: %o', async (failing, message) => {
-    const { checkFolder } = await diskWhere(failing)
     const folder = ownFolder()
-    const error: unknown = await checkFolder(folder).catch((thrown: unknown) => thrown)
+    const error: unknown = await checkFolder(folder, filesWhere(failing)).catch(
+      (thrown: unknown) => thrown
+    )
     expect(error).toMatchObject({
       code: 'store-unavailable',
       message: expect.stringContaining(`${folder} ${message}`) as string,
@@ -52,12 +42,10 @@ describe('the data folder', () => {
   })
 
   it('on a full disk is used, because answers go on', async () => {
-    const { checkFolder } = await diskWhere({ writeFile: 'ENOSPC' })
-    await checkFolder(ownFolder())
+    await checkFolder(ownFolder(), filesWhere({ writeFile: 'ENOSPC' }))
   })
 
   it('that cannot be made is refused', async () => {
-    const { checkFolder } = await diskWhere({})
     const folder = ownFolder()
     await writeFile(join(folder, 'file'), '')
     await expect(checkFolder(join(folder, 'file', 'data'))).rejects.toThrow(/cannot make a folder/)
