@@ -24,9 +24,25 @@ const rethrowUnlessThere = (error: unknown): void => {
   if (codeOf(error) !== 'EEXIST') throw error
 }
 
-/** Writes a file that only its owner can read, and leaves one that is there. */
-const writeOnce = (path: string, text: string): Promise<void> =>
-  writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(rethrowUnlessThere)
+/** How long the process that made a file may take to write into it. */
+const WRITE_MS = 1_000
+
+/** The text of a file that another process may have made a moment ago; '' where none comes. */
+const readWritten = async (path: string): Promise<string> => {
+  const text = await readFile(path, 'utf8')
+  if (text !== '') return text
+  await delay(WRITE_MS)
+  return readFile(path, 'utf8')
+}
+
+/**
+ * Writes a file that only its owner can read, and leaves one that is there.
+ * @returns what is in it: of several processes that start at once, one decides
+ */
+const writeOnce = async (path: string, text: string): Promise<string> => {
+  await writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(rethrowUnlessThere)
+  return readWritten(path)
+}
 
 /** Node's own `mkdir` with `recursive` never returns below `/proc`, where no folder can be made. */
 const makeFolder = async (path: string): Promise<void> => {
@@ -39,7 +55,8 @@ const makeFolder = async (path: string): Promise<void> => {
 export const prepareDataDir = async (dataDir: string): Promise<void> => {
   try {
     await makeFolder(resolve(dataDir))
-    const probe = join(dataDir, `.probe-${process.pid}`)
+    // in the containers of one volume, processes have the same number
+    const probe = join(dataDir, `.probe-${randomUUID()}`)
     await writeFile(probe, '')
     await rm(probe)
   } catch (cause) {
@@ -65,11 +82,11 @@ export const hasSecrets = (dataDir: string): boolean => existsSync(secretsPath(d
 /** Secrets of this installation, generated on first use into a file that only its owner can read. */
 export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
   const path = secretsPath(dataDir)
-  await writeOnce(path, `${JSON.stringify(generate(), null, 2)}\n`)
+  const text = await writeOnce(path, `${JSON.stringify(generate(), null, 2)}\n`)
   const advice = 'restore it, or delete it to generate new secrets'
   let read: unknown
   try {
-    read = JSON.parse(await readFile(path, 'utf8'))
+    read = JSON.parse(text)
   } catch (cause) {
     throw new AppError('invalid-config', `${path} is not valid JSON: ${advice}`, { cause })
   }
@@ -87,8 +104,7 @@ export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
  */
 export const loadWorkerId = async (dataDir: string): Promise<string> => {
   const path = join(dataDir, 'worker-id')
-  await writeOnce(path, randomUUID())
-  const id = (await readFile(path, 'utf8')).trim()
+  const id = (await writeOnce(path, randomUUID())).trim()
   // the disk was full when it was written
   if (id === '') throw new AppError('invalid-config', `${path} is empty: delete it`)
   return id
@@ -119,27 +135,10 @@ const identityOf = async (pid: number): Promise<string> => `${pid} ${(await star
 
 const lockPath = (dataDir: string, name: string): string => join(dataDir, `${name}.lock`)
 
-/** @returns '' when there is none */
-const readLock = async (path: string): Promise<string> => {
-  try {
-    return await readFile(path, 'utf8')
-  } catch {
-    // the holder released the lock in the meantime
-    return ''
-  }
-}
-
-/** How long the creator of a lock may take to write its number into it. */
-const WRITE_MS = 1_000
-
 /** The process that holds a named lock of the data directory; null when none does. */
 export const lockHolder = async (dataDir: string, name: string): Promise<number | null> => {
-  const path = lockPath(dataDir, name)
-  let text = await readLock(path)
-  if (text === '' && existsSync(path)) {
-    await delay(WRITE_MS)
-    text = await readLock(path)
-  }
+  // '' where there is none, or its holder released it in the meantime
+  const text = await readWritten(lockPath(dataDir, name)).catch(() => '')
   const [pid = 0, start = ''] = text.split(' ')
   const holder = Number(pid)
   if (!(holder > 0) || holder === process.pid || !isAlive(holder)) return null
