@@ -11,7 +11,7 @@ import { crashGpu } from './crash/gpu.ts'
 import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
-import { allHold, tell } from '../test/kit/report.ts'
+import { conclude } from '../test/kit/report.ts'
 import { optional, readOptions } from './harness/options.ts'
 
 const args = readOptions({
@@ -33,5 +33,4 @@ const figures = await crash({
   model: args.model ?? null,
   progress: createProgress(),
 })
-tell(figures, args.out)
-process.exitCode = allHold(figures) ? 0 : 1
+conclude(figures, args.out)

@@ -18,7 +18,7 @@ import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from '../test/kit/traffic/score.ts'
 import { readStream, type StreamRow } from '../test/kit/traffic/stream.ts'
 import { syntheticStream } from '../test/kit/traffic/synthetic.ts'
-import { spread, withBar, tell, zero, type Figure, type Figures } from '../test/kit/report.ts'
+import { conclude, spread, withBar, zero, type Figure, type Figures } from '../test/kit/report.ts'
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
@@ -186,4 +186,4 @@ const figuresOf = async (): Promise<Figures> => {
 
 // memory and time are those of the built detector
 if (import.meta.url.endsWith('.ts')) runBuilt('bench-detect', [SCRIPT])
-else tell(await figuresOf(), args.out)
+else conclude(await figuresOf(), args.out)

@@ -18,7 +18,7 @@ import { startWatched, type WatchedServer } from './fuzz/watched-server.ts'
 import { createSender, type Outcome, type Sender } from './fuzz/wire.ts'
 import { build } from '../test/kit/process/build.ts'
 import { fromRoot } from '../test/kit/process/from-root.ts'
-import { allHold, tell, withBar, type Figure, type Figures } from '../test/kit/report.ts'
+import { conclude, withBar, type Figure, type Figures } from '../test/kit/report.ts'
 import { inFolder } from './harness/measure.ts'
 import { optional, readOptions } from './harness/options.ts'
 
@@ -275,8 +275,7 @@ const run = async (folder: string): Promise<void> => {
     const figures = await fuzz(server, args.minutes, args.seed)
     figures['error_lines'] = figure(server.errors.length, 'lines')
     for (const line of new Set(server.errors.slice(0, MOST_SHOWN))) say(line.slice(0, 500))
-    tell(figures, args.out)
-    if (!allHold(figures)) process.exitCode = 1
+    conclude(figures, args.out)
   } finally {
     await server?.proxy.stop()
     upstream.kill()

@@ -9,15 +9,14 @@
  *
  * With `--early` answers are streamed before their end is known (STREAM_EARLY).
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createProgress } from '../src/cli/output.ts'
 import type { Internalization } from '../src/core/internalization/internalization.ts'
 import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
 import { seededRandom } from '../src/random.ts'
-import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
+import { spread, type Figures } from '../test/kit/report.ts'
 import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import {
@@ -30,6 +29,7 @@ import {
 } from '../test/kit/records/written-replies.ts'
 import { sendAll } from '../test/kit/traffic/send-all.ts'
 import { startChatUpstream } from '../test/kit/upstream/chat-upstream.ts'
+import { benchmark } from './harness/measure.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { learnFromAll, TRAFFIC_LANES } from './task/traffic.ts'
 
@@ -167,9 +167,8 @@ const nameWritten =
     })
   }
 
-const main = async (): Promise<void> => {
+const measure = async (folder: string): Promise<Figures> => {
   if (args.model === undefined) throw new Error('--model <file.gguf or folder> is missing')
-  const folder = mkdtempSync(join(tmpdir(), 'bench-replies-'))
   const upstream = await startChatUpstream(answerTo)
   const proxy = await startProxy(environmentOf(folder, args.model, upstream.baseUrl))
   try {
@@ -184,19 +183,16 @@ const main = async (): Promise<void> => {
       progress.update(`state ${name}`, 1, 1)
     )
     await delay(ROUTE_PICKUP_MS)
-    const figures: Figures = {
+    return {
       ...verdictFigures(internalization),
       minutes_to_verdict: { value: await minutesToVerdict(proxy, internalization), unit: 'min' },
       ...(await freshFigures(proxy, sent)),
     }
-    progress.stop()
-    console.log(formatFigures(figures))
-    if (args.out) writeReport(args.out, figures)
   } finally {
+    progress.stop()
     await proxy.stop()
     upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 
-await main()
+await benchmark('replies', args.out, measure)

@@ -11,7 +11,7 @@ import { createProgress } from '../src/cli/output.ts'
 import { openScanEncoder } from '../src/cli/scan/encoder.ts'
 import type { ScanReport } from '../src/core/scan/report.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
-import { mean, spread, tell, withBar, zero, type Figures } from '../test/kit/report.ts'
+import { conclude, mean, spread, withBar, zero, type Figures } from '../test/kit/report.ts'
 import { PLANTED, type Planted } from '../test/kit/cache/cache-logs.ts'
 import { judgeCache } from '../test/kit/cache/judge-cache.ts'
 import { APPLICATIONS } from '../test/kit/traffic/scan-applications.ts'
@@ -220,4 +220,4 @@ if (import.meta.url.endsWith('.ts'))
     '--cli',
     pathOf(CLI),
   ])
-else tell(await figuresOf(), args.out)
+else conclude(await figuresOf(), args.out)

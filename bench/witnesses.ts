@@ -19,7 +19,7 @@ import { loadSqlParser } from '../src/core/answer/sql/sql-form.ts'
 import { groupBy } from '../src/core/group-by.ts'
 import { seededRandom, shuffle } from '../src/random.ts'
 import type { Checker } from '../src/worker/deps.ts'
-import { tell, type Figures } from '../test/kit/report.ts'
+import { conclude, type Figures } from '../test/kit/report.ts'
 import { readRows } from './harness/data.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { pairsOf, type Pair } from './witnesses/rewrites.ts'
@@ -148,4 +148,4 @@ const judgeAnswers = async (dataDir: string): Promise<Figures> => {
   return Object.assign({}, ...verdicts.map(figuresOf)) as Figures
 }
 
-tell(await (values.data === undefined ? comparePairs() : judgeAnswers(values.data)), values.out)
+conclude(await (values.data === undefined ? comparePairs() : judgeAnswers(values.data)), values.out)

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stopServer } from '../../test/kit/postgres/postgres-process.ts'
-import { allHold, tell, writeReport, type Figures } from '../../test/kit/report.ts'
+import { allHold, conclude, writeReport, type Figures } from '../../test/kit/report.ts'
 
 /** @param work gets an empty folder; a PostgreSQL that runs in it is stopped, and it is removed */
 export const inFolder = async <Result>(
@@ -19,20 +19,16 @@ export const inFolder = async <Result>(
   }
 }
 
-/** Tells the figures of `work`; the exit code is 1 where one misses its bar. */
+/** Concludes with the figures of `work`. */
 export const benchmark = async (
   name: string,
   out: string | undefined,
   work: (folder: string) => Promise<Figures>
-): Promise<void> => {
-  const figures = await inFolder(name, work)
-  tell(figures, out)
-  if (!allHold(figures)) process.exitCode = 1
-}
+): Promise<void> => conclude(await inFolder(name, work), out)
 
 /**
  * Runs parts in turn and writes their figures as they come. A part that fails keeps its figures so far
- * and leaves the others going; the exit code is 1 then.
+ * and leaves the others going; the exit code is 1 then, and where a figure misses its bar.
  */
 export const runParts = async (
   names: string[],
@@ -53,5 +49,6 @@ export const runParts = async (
       save({ [`failed_${name}`]: { value: String(error), unit: '' } })
     }
   }
+  if (!allHold(figures)) process.exitCode = 1
   return figures
 }

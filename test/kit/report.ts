@@ -110,12 +110,13 @@ export const formatFigures = (figures: Figures): string =>
     })
     .join('\n')
 
-/** Prints the figures, and writes them where a file is named. */
-export const tell = (figures: Figures, file: string | undefined): void => {
-  process.stdout.write(`${formatFigures(figures)}\n`)
-  if (file !== undefined) writeReport(file, figures)
-}
-
 /** Whether no figure has missed its bar. */
 export const allHold = (figures: Figures): boolean =>
   Object.values(figures).every(({ holds }) => holds !== false)
+
+/** Prints the figures, and writes them where a file is named. The exit code is 1 where one misses its bar. */
+export const conclude = (figures: Figures, file: string | undefined): void => {
+  process.stdout.write(`${formatFigures(figures)}\n`)
+  if (file !== undefined) writeReport(file, figures)
+  if (!allHold(figures)) process.exitCode = 1
+}

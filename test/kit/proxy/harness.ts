@@ -335,11 +335,14 @@ export const openSocket = (port: number, ...bytes: string[]) => {
   return opened
 }
 
+/** On a machine that runs other tests beside. */
+const MOST_WAIT_MS = 20_000
+
 /** Waits for something that happens behind a connection. */
 export const eventually = async (check: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + 5000
+  const deadline = Date.now() + MOST_WAIT_MS
   while (!(await check())) {
-    if (Date.now() > deadline) throw new Error('it did not happen within 5 s')
+    if (Date.now() > deadline) throw new Error(`it did not happen within ${MOST_WAIT_MS} ms`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
