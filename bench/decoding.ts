@@ -10,7 +10,7 @@
  */
 import { join } from 'node:path'
 import { runScript, type Sample } from './harness/run-script.ts'
-import { formatFigures, spread, writeReport, type Figures } from '../test/kit/report.ts'
+import { conclude, spread, type Figures } from '../test/kit/report.ts'
 import { optional, readOptions } from './harness/options.ts'
 
 const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
@@ -47,9 +47,7 @@ const main = (): void => {
     console.error(`round ${index + 1}: ${JSON.stringify(round)}`)
     return round
   })
-  const figures = figuresOf(rounds)
-  console.log(formatFigures(figures))
-  if (values.out) writeReport(values.out, figures)
+  conclude(figuresOf(rounds), values.out)
 }
 
 main()

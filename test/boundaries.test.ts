@@ -662,11 +662,11 @@ describe('import rule', () => {
     const loading = ['src', 'adapters', 'test']
       .flatMap(filesUnder)
       .filter((file) => valueImportsOf(file).includes('@hono/node-server'))
-    // the first two load the proxy's mark before it; the third leaves the global alone
+    // two load the proxy's mark before it, and the third is a process without a proxy
     expect(loading.sort()).toEqual([
       'adapters/host/host.ts',
       'src/server/http-server.ts',
-      'test/kit/serve-app.ts',
+      'test/kit/vllm/stand-in-process.ts',
     ])
   })
 

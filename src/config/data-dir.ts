@@ -37,7 +37,7 @@ const readWritten = async (path: string): Promise<string> => {
 
 /**
  * Writes a file that only its owner can read, and leaves one that is there.
- * @returns what is in it: of several processes that start at once, one decides
+ * @returns its text: processes that start at once all get the text of the first one
  */
 const writeOnce = async (path: string, text: string): Promise<string> => {
   await writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch(rethrowUnlessThere)

@@ -67,7 +67,7 @@ export class WorkerLeases {
     }
   }
 
-  /** Renews what is held until the signal aborts: work may take longer than a lease. Never rejects. */
+  /** Renews the held leases until the signal aborts, because work may take longer than a lease. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.deps.sleep(RENEW_EVERY_MS, signal)

@@ -1,28 +1,13 @@
-/** A Hono app that listens, beside proxies in the same process. */
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { listen } from '../../adapters/host/host.ts'
 
 export interface Served {
   url: string
   close(): Promise<void>
 }
 
-/** Leaves the global `Response` as it is: a proxy that loads after it was replaced sends its answers twice. */
-export const listenerOf = (app: Hono) =>
-  getRequestListener(app.fetch, { overrideGlobalObjects: false })
-
+/** A Hono app that listens as an engine does, beside proxies in the same process. */
 export const serveApp = async (app: Hono): Promise<Served> => {
-  const server = createServer(listenerOf(app)).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  const { port, close } = await listen(app)
+  return { url: `http://127.0.0.1:${port}`, close }
 }

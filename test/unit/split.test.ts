@@ -6,7 +6,7 @@ import { splitPopulation, type SplitSettings } from '../../src/core/learn/split.
 import type { Match } from '../../src/core/template/template.ts'
 import { DAY_MS } from '../kit/store/days.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
-import { slot } from '../kit/traffic/prompts.ts'
+import { anchor, slot } from '../kit/traffic/prompts.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -65,7 +65,7 @@ const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({
       {
         role: 'system',
         segments: [
-          { kind: 'anchor', text: 'Requested: ' },
+          anchor('Requested: '),
           slot('requested'),
           slot('plan'),
           slot('date', { kept: false }),

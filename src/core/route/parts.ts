@@ -46,9 +46,8 @@ export const withoutKind = (kinds: ProvenKinds, name: string): ProvenKinds | nul
 }
 
 /** @returns share of the rows with each name */
-const sharesOf = (rows: readonly (readonly string[])[]): Map<string, number> => {
-  return new Map([...countsOf(rows.flat())].map(([name, count]) => [name, count / rows.length]))
-}
+const sharesOf = (rows: readonly (readonly string[])[]): Map<string, number> =>
+  new Map([...countsOf(rows.flat())].map(([name, count]) => [name, count / rows.length]))
 
 const partsOf = (
   kind: RoutePart['kind'],

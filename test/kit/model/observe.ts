@@ -1,4 +1,4 @@
-/** Gives an engine's backend a training, and collects what it reports. */
+/** Inputs for a training by an engine's backend, and hooks that collect its reports. */
 import type { TrainHooks, TrainInput, TrainProgress } from '../../../adapters/host/backend.ts'
 
 export interface Observed extends TrainHooks {

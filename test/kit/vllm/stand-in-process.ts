@@ -8,8 +8,8 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { getRequestListener } from '@hono/node-server'
 import { LINEAR_LAYERS } from '../../../adapters/model/llama-config.ts'
-import { listenerOf } from '../serve-app.ts'
 import { createStandIn } from './stand-in.ts'
 
 const folder = process.env['STAND_IN_FOLDER'] ?? '/nonexistent'
@@ -77,6 +77,6 @@ const { app } = await createStandIn({
   tokenMs: Number(process.env['STAND_IN_TOKEN_MS'] ?? 0),
   die: () => process.kill(process.pid, 'SIGKILL'),
 })
-const server = createServer(listenerOf(app))
+const server = createServer(getRequestListener(app.fetch))
 if (values.uds === undefined) server.listen(Number(values.port), '127.0.0.1')
 else server.listen(values.uds)

@@ -12,8 +12,9 @@ export const builtCommand = async (): Promise<Command> =>
 let isRunning = false
 
 /**
- * Runs a command with these settings and no other variable of the environment. What pino or a child process writes is
- * not among what it returns. @param written gets what the command writes while it runs
+ * Runs a command with these settings and no other variable of the environment.
+ * @param written gets the output while the command runs
+ * @returns the output, without that of pino and of child processes
  * @throws what the command throws; Error where another command runs
  */
 export const endHere = async (

@@ -120,7 +120,7 @@ describe('base cache', () => {
         expect(find(withTerms(query))?.base).toBe(CARD)
     })
 
-    it('forgets what it waited for with the bases', () => {
+    it('forgets counted bodies when bases are cleared', () => {
       const { find, clear, add } = cacheOf([CARD])
       for (const query of ['one', 'two']) find(withTerms(query))
       clear()
