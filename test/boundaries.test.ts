@@ -71,7 +71,7 @@ const RULES: Record<string, Rule> = {
   'src/core': CORE,
   'src/core/answer': {
     ...CORE,
-    packages: ['ajv', 'ajv-formats', 'libpg-query', 're2js', 'lru-cache'],
+    packages: ['ajv', 'ajv-formats', 're2js', 'lru-cache'],
   },
   // knows no file, store or scan, and no route
   'src/core/cache': {
@@ -207,18 +207,16 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: false,
   },
-  // processes and endpoints of the operator, and SQL that is run in a process of its own
+  // processes and endpoints of the operator
   'src/check': {
     ours: [
       'src/config/config.ts',
-      'src/core',
       'src/errors.ts',
       'src/process',
-      'src/random.ts',
       'src/text-within.ts',
       'src/worker/deps.ts',
     ],
-    packages: ['libsql'],
+    packages: [],
     node: true,
   },
   'src/models': { ours: ['src/errors.ts'], packages: ['zod'], node: true },

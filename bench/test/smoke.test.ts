@@ -22,7 +22,6 @@ const RUNS = [
   'forms --encoder tiny --rows 60 --test 20 --forms order,reply,quote',
   'hostile-bodies --rounds 1 --mib 1',
   'fuzz --minutes 0.1',
-  'witnesses --lines bench/test/pairs.jsonl --schema bench/test/pairs.sql',
   'crash --rounds 2',
   'crash --rollout --rounds 1',
   'proxy --parts profile,matching,in-flight --rounds 1 --seconds 1 --warm-up-seconds 1',

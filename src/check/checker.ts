@@ -1,15 +1,16 @@
 /**
- * The operator's checker: a command, an endpoint, or SQL that is run (`sql/process.ts`). All get
- * `{"query","messages","logged","answer"}` and say `{"verdict":"same"}` or `{"verdict":"different"}`; anything else is no
- * verdict. Knows nothing of internalizations, and is never asked on the path of a request.
+ * The operator's checker: a command or an endpoint. Both get `{"query","messages","logged","answer"}` and say
+ * `{"verdict":"same"}` or `{"verdict":"different"}`; anything else is no verdict. A command has a limit of time and of
+ * output, and a process group of its own that is killed when it ends, so that no child of it stays. Its memory is not
+ * limited. Knows nothing of internalizations, and is never asked on the path of a request.
  */
+import { spawn } from 'node:child_process'
 import { hash } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import type { CheckerConfig } from '../config/config.ts'
 import { AppError } from '../errors.ts'
+import { signalGroup } from '../process/signal-group.ts'
 import { textWithin } from '../text-within.ts'
 import type { CheckedAnswers, Checker } from '../worker/deps.ts'
-import { runBounded, type ProcessResult } from './bounded-process.ts'
 
 type Reply = Awaited<ReturnType<Checker['ask']>>
 
@@ -22,7 +23,76 @@ export interface CheckerDeps {
 const LANES = 2
 /** A longer comparison gives no verdict. */
 const MAX_INPUT_CHARS = 1_000_000
+/** Output beyond it ends a command, and an answer beyond it gives no verdict. */
 const MAX_REPLY_BYTES = 64 * 1024
+
+export interface BoundedProcess {
+  /** for the shell */
+  command: string
+  env: NodeJS.ProcessEnv
+  stdin: string
+  limitMs: number
+}
+
+export interface ProcessResult {
+  /** null: a signal ended it, or it could not be started */
+  exitCode: number | null
+  /** `start`: it could not be started */
+  endedBy: 'itself' | 'start' | 'time' | 'output'
+  stdout: string
+}
+
+/** Never rejects. */
+export const runBounded = ({
+  command,
+  env,
+  stdin,
+  limitMs,
+}: BoundedProcess): Promise<ProcessResult> =>
+  new Promise((resolve) => {
+    const child = spawn(command, {
+      env,
+      shell: true,
+      detached: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let endedBy: ProcessResult['endedBy'] = 'itself'
+    const kill = (by: 'time' | 'output'): void => {
+      endedBy = by
+      signalGroup(child.pid, 'SIGKILL')
+    }
+    const limit = setTimeout(() => kill('time'), limitMs)
+    // without a file descriptor there are no pipes, and `error` comes
+    child.stdout?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > MAX_REPLY_BYTES) kill('output')
+      else chunks.push(chunk)
+    })
+    const end = (exitCode: number | null): void => {
+      clearTimeout(limit)
+      signalGroup(child.pid, 'SIGKILL')
+      for (const stream of [child.stdin, child.stdout]) stream?.destroy()
+      resolve({ exitCode, endedBy, stdout: Buffer.concat(chunks).toString() })
+    }
+    child.once('error', () => {
+      endedBy = 'start'
+      end(null)
+    })
+    child.once('exit', (code) => {
+      signalGroup(child.pid, 'SIGKILL')
+      // what it wrote is read first; a writer outside its group does not hold the pipe for long
+      const rest = setTimeout(() => end(code), 1_000)
+      child.once('close', () => {
+        clearTimeout(rest)
+        end(code)
+      })
+    })
+    // one that does not read ends the pipe
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(stdin)
+  })
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
@@ -49,13 +119,13 @@ const passedEnv = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
 /** EX_TEMPFAIL of sysexits.h, and what a shell says of a command that it cannot run or find. */
 const LATER = new Set([75, 126, 127])
 
-/** @throws AppError `upstream-unavailable` where the process says that it may answer later */
-const replyOf = ({ exitCode, endedBy, stdout }: ProcessResult, name: string): Reply => {
+/** @throws AppError `upstream-unavailable` where the command says that it may answer later */
+const replyOf = ({ exitCode, endedBy, stdout }: ProcessResult): Reply => {
   const isUnable = endedBy === 'start' || (endedBy === 'itself' && LATER.has(exitCode ?? 0))
   if (isUnable)
     throw new AppError(
       'upstream-unavailable',
-      `${name} could not be run${exitCode === null ? '' : ` (exit code ${exitCode})`}`
+      `CHECK_COMMAND could not be run${exitCode === null ? '' : ` (exit code ${exitCode})`}`
     )
   return exitCode === 0 && endedBy === 'itself' ? parseReply(stdout) : 'none'
 }
@@ -63,24 +133,7 @@ const replyOf = ({ exitCode, endedBy, stdout }: ProcessResult, name: string): Re
 const askCommand =
   (command: string, limitMs: number, env: NodeJS.ProcessEnv) =>
   async (stdin: string): Promise<Reply> =>
-    replyOf(await runBounded({ command, env, stdin, limitMs }), 'CHECK_COMMAND')
-
-/** The memory of the process, MiB; SQLite has a limit of its own beside it. */
-const SQL_HEAP_MIB = 128
-
-const SQL_PROCESS = new URL(
-  import.meta.url.endsWith('.ts') ? './sql/process.ts' : './sql/process.js',
-  import.meta.url
-)
-
-const askSql =
-  (source: string, limitMs: number, env: NodeJS.ProcessEnv) =>
-  async (stdin: string): Promise<Reply> => {
-    const loader = SQL_PROCESS.pathname.endsWith('.ts') ? ['--import', 'tsx'] : []
-    const args = [`--max-old-space-size=${SQL_HEAP_MIB}`, ...loader, fileURLToPath(SQL_PROCESS)]
-    const command = [process.execPath, ...args, source] as const
-    return replyOf(await runBounded({ command, env, stdin, limitMs }), 'the process of CHECK_SQL')
-  }
+    replyOf(await runBounded({ command, env, stdin, limitMs }))
 
 /** Of the network and of the server: the same request may be answered later. */
 const isPassing = (status: number): boolean =>
@@ -116,11 +169,10 @@ const askUrl =
     }
   }
 
-const askOf = ({ kind, setting, limitMs }: CheckerConfig, deps: CheckerDeps) => {
-  const env = passedEnv(deps.env)
-  if (kind === 'url') return askUrl(setting, limitMs, deps)
-  return kind === 'sql' ? askSql(setting, limitMs, env) : askCommand(setting, limitMs, env)
-}
+const askOf = ({ kind, setting, limitMs }: CheckerConfig, deps: CheckerDeps) =>
+  kind === 'url'
+    ? askUrl(setting, limitMs, deps)
+    : askCommand(setting, limitMs, passedEnv(deps.env))
 
 /** Lets `LANES` calls run at a time; others wait in order. */
 const inLanes = <In, Out>(call: (input: In) => Promise<Out>): ((input: In) => Promise<Out>) => {

@@ -158,16 +158,16 @@ const judgeOf = (env: Environment) =>
 
 export interface CheckerConfig {
   kind: CheckerKind
-  /** the command, the URL, `prompt` or the path of a SQLite file */
+  /** the command or the URL */
   setting: string
   /** of one comparison */
   limitMs: number
 }
 
-/** null: code is compared by its text or its structure alone */
+/** null: code is compared by its text alone */
 const checkerOf = (env: Environment): CheckerConfig | null => {
-  const settings = { command: env.CHECK_COMMAND, url: env.CHECK_URL, sql: env.CHECK_SQL }
-  const kind = (['command', 'url', 'sql'] as const).find((one) => settings[one] !== null)
+  const settings = { command: env.CHECK_COMMAND, url: env.CHECK_URL }
+  const kind = (['command', 'url'] as const).find((one) => settings[one] !== null)
   if (kind === undefined) return null
   return { kind, setting: settings[kind] ?? '', limitMs: env.CHECK_SECONDS * 1000 }
 }

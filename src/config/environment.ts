@@ -296,7 +296,6 @@ const SCHEMA = z.object({
   JUDGE_SAME_FAMILY: flag(false),
   CHECK_COMMAND: optional,
   CHECK_URL: optional.pipe(checkUrl.nullable()),
-  CHECK_SQL: optional,
   CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
   STREAM_EARLY: flag(false),
   LEARNING_CURVE: flag(true),
@@ -360,9 +359,8 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     ],
     ...judgeChecks(env),
     [
-      [env.CHECK_COMMAND, env.CHECK_URL, env.CHECK_SQL].filter((value) => value !== null).length >
-        1,
-      'CHECK_COMMAND, CHECK_URL, CHECK_SQL: set one of them; two checkers could contradict each other',
+      env.CHECK_COMMAND !== null && env.CHECK_URL !== null,
+      'CHECK_COMMAND, CHECK_URL: set one of them; two checkers could contradict each other',
     ],
     [
       env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,

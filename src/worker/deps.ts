@@ -135,7 +135,7 @@ export interface WorkerDeps {
   askUpstream: AskUpstream | null
   /** null: written answers cannot go live */
   judge: JudgeSettings | null
-  /** null: code is compared by its text or its structure alone */
+  /** null: code is compared by its text alone */
   checker: Checker | null
   /** null when the operator gave no upstream key */
   readModelLists: ReadModelLists | null

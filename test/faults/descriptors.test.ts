@@ -39,8 +39,8 @@ const resultOf = (imports: string, run: string): unknown => {
 
 it('without a file descriptor a checker is not started, and says so', () => {
   const result = resultOf(
-    `import { runBounded } from './src/check/bounded-process.ts'`,
-    `runBounded({ command: ['true'], env: process.env, limitMs: 10_000, stdin: '' })`
+    `import { runBounded } from './src/check/checker.ts'`,
+    `runBounded({ command: 'true', env: process.env, limitMs: 10_000, stdin: '' })`
   )
   expect(result).toEqual({ exitCode: null, endedBy: 'start', stdout: '' })
 })

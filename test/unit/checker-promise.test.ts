@@ -5,12 +5,14 @@ import { checkerPromise, isSameChecker } from '../../src/core/gate/checker.ts'
 
 it('has at most one setting', () => {
   expect(parseConfig({}).checker).toBeNull()
-  expect(parseConfig({ CHECK_SQL: 'prompt' }).checker).toEqual({
-    kind: 'sql',
-    setting: 'prompt',
+  expect(parseConfig({ CHECK_COMMAND: 'check' }).checker).toEqual({
+    kind: 'command',
+    setting: 'check',
     limitMs: 10_000,
   })
-  expect(() => parseConfig({ CHECK_SQL: 'prompt', CHECK_COMMAND: 'x' })).toThrow(/set one of them/)
+  expect(() => parseConfig({ CHECK_URL: 'http://check/', CHECK_COMMAND: 'x' })).toThrow(
+    /set one of them/
+  )
   expect(() => parseConfig({ CHECK_URL: 'ftp://host/' })).toThrow(/CHECK_URL/)
   expect(() => parseConfig({ CHECK_SECONDS: '0' })).toThrow(/CHECK_SECONDS/)
 })
@@ -23,18 +25,17 @@ it('keeps command and URL out of the settings that people see', () => {
 })
 
 it('promises who vouches, and what is not claimed', () => {
-  const facts = { kind: 'sql', digest: 'abc', compared: 300, none: 7, hindrance: null } as const
+  const facts = { kind: 'command', digest: 'abc', compared: 300, none: 7, hindrance: null } as const
   const text = checkerPromise(facts, 0.05).join(' ')
-  expect(text).toContain('The operator vouches for execution by CHECK_SQL (abc)')
+  expect(text).toContain('The operator vouches for the command in CHECK_COMMAND (abc)')
   expect(text).toContain('at most 5.0 % more of this route')
   expect(text).toContain('nothing is claimed about people')
-  expect(text).toContain('other rows may differ')
   expect(text).toContain('no verdict on 7 of 300')
   expect(checkerPromise({ ...facts, kind: 'url', none: 0 }, 0.05)).toHaveLength(2)
 })
 
 it('is another one with another setting or kind', () => {
-  const one = { kind: 'sql', digest: 'abc' } as const
+  const one = { kind: 'command', digest: 'abc' } as const
   expect(isSameChecker(one, { ...one })).toBe(true)
   expect(isSameChecker(one, { ...one, kind: 'url' })).toBe(false)
   expect(isSameChecker(one, { ...one, digest: 'abd' })).toBe(false)

@@ -9,8 +9,6 @@ import { callLine, isCallText, parseCalls } from './calls.ts'
 import { applyRules, type FieldRule } from './field-rules.ts'
 import { textOf, type Outcome } from './outcome.ts'
 import { FORMULA, SQL, type ResponseType } from './response-type.ts'
-import { QUOTED } from './sql/marked-names.ts'
-import { sqlForm } from './sql/sql-form.ts'
 
 /** Differences that are looked over, because no two logged answers are told apart by them alone. */
 export interface Folds {
@@ -28,8 +26,6 @@ export interface Comparison {
   folds: Folds
   /** of JSON; absent: all fields are compared as they are */
   fields?: readonly FieldRule[]
-  /** of code that is SQL: by the tree of its parser, which must be loaded; absent: by its text */
-  structure?: 'sql'
 }
 
 const folded = (text: string, { case: ofCase, forms }: Folds): string => {
@@ -77,6 +73,9 @@ const plainText = (text: string): string => {
   return bare.split('\n').map(withoutSpareBlanks).join('\n')
 }
 
+/** Quoted parts of a text without escapes. Backticks quote names in MySQL. */
+const QUOTED = /("[^"]*"|'[^']*'|`[^`]*`)/
+
 /** Keeps quoted parts, and applies `change` to the others. */
 const outsideQuotes = (text: string, change: (part: string) => string): string =>
   text
@@ -101,11 +100,9 @@ const bareCode = (text: string): string => {
   return withoutMargin(inner)
 }
 
-const isFreeSql = (bare: string): boolean => SQL.test(bare) && isPlainlyQuoted(bare)
-
 /** Blanks and line breaks mean nothing outside of quotes in SQL and formulas. */
 const plainCode = (bare: string, { case: ofCase }: Folds): string => {
-  const isSpacedFreely = isFreeSql(bare) || (FORMULA.test(bare) && isPlainlyQuoted(bare))
+  const isSpacedFreely = (SQL.test(bare) || FORMULA.test(bare)) && isPlainlyQuoted(bare)
   if (!isSpacedFreely) return bare
   const statement = bare.trim()
   return outsideQuotes(statement.endsWith(';') ? statement.slice(0, -1) : statement, (part) => {
@@ -135,18 +132,15 @@ export const isComparedByField = ({ responseType, fields = [] }: Comparison): bo
 
 /** Equal for two answers exactly where they agree. */
 export const normalForm = (comparison: Comparison, answer: string): string => {
-  const { responseType, folds, fields = [], structure } = comparison
+  const { responseType, folds, fields = [] } = comparison
   if (isCallText(answer)) return `calls ${parseCalls(answer)?.map(callLine).join('\n') ?? answer}`
   const json = isComparedByField(comparison) ? plainJson(fields, answer) : null
   if (json !== null) return json
   switch (responseType) {
     case 'json':
       return `no JSON ${answer.trim()}`
-    case 'code': {
-      const bare = bareCode(answer)
-      const statement = structure === 'sql' && isFreeSql(bare) ? sqlForm(bare) : null
-      return statement ?? `code ${plainCode(bare, folds)}`
-    }
+    case 'code':
+      return `code ${plainCode(bareCode(answer), folds)}`
     case 'label':
       return `text ${folded(plainText(answer), folds)}`
     default:

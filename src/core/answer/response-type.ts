@@ -136,10 +136,6 @@ const looksLikeCode = (answer: string): boolean => {
   return !head.includes('\n') && !isSentence && SHELL.test(head)
 }
 
-/** Whether answers that are code are SQL, most of them: others are compared as text. */
-export const isMostlySql = (answers: readonly string[]): boolean =>
-  fits([...answers], CODE_SHARE, (answer) => SQL.test(answer.replace(/^\s*```\w*\s/, '')))
-
 /** Whether a text is a JSON object or list; a code fence around it is accepted. */
 const isJsonContainer = (answer: string): boolean => {
   const bare = bareJson(answer)

@@ -1,8 +1,8 @@
 /** What a verdict has of the operator's checker that vouched for agreement, and its promise in words. */
 import { percent } from './figures.ts'
 
-/** What compares answers: a command, an endpoint, or SQL that is run on a database. */
-export type CheckerKind = 'command' | 'url' | 'sql'
+/** What compares answers: a command or an endpoint. */
+export type CheckerKind = 'command' | 'url'
 
 /** The checker that is set. Its setting may be secret, so of it there is a digest. */
 export interface PlannedChecker {
@@ -22,7 +22,6 @@ export interface CheckerFacts extends PlannedChecker {
 const NAMES: Record<CheckerKind, string> = {
   command: 'the command in CHECK_COMMAND',
   url: 'the endpoint in CHECK_URL',
-  sql: 'execution by CHECK_SQL',
 }
 
 export const checkerName = ({ kind, digest }: PlannedChecker): string =>
@@ -36,11 +35,6 @@ export const checkerPromise = (facts: CheckerFacts, margin: number): string[] =>
   `The operator vouches for ${checkerName(facts)}, which says whether two answers are the same. It rejects at most ` +
     `${percent(margin)} more of this route's answers than of the upstream's own.`,
   'No faults were planted to test it, and nothing is claimed about people.',
-  ...(facts.kind === 'sql'
-    ? [
-        'Two statements count as the same where their results on the tested rows are equal: other rows may differ.',
-      ]
-    : []),
   ...(facts.none > 0
     ? [`It gave no verdict on ${facts.none} of ${facts.compared} answers, which count as wrong.`]
     : []),

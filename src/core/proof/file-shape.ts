@@ -74,7 +74,7 @@ const PRESENT = members({
 })
 
 const CHECKER = members({
-  kind: among(['command', 'url', 'sql']),
+  kind: among(['command', 'url']),
   digest: TEXT,
   compared: COUNT,
   none: COUNT,

@@ -26,14 +26,14 @@ import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 const presentOf = async (
   { store, rollout }: WorkerDeps,
   template: Template,
-  { successor, answers: { fields, structure } }: InternalizationPlan
+  { successor, answers: { fields } }: InternalizationPlan
 ) => {
   if (successor === undefined) return null
   const row = await store.internalizations.get(successor.of)
   if (row?.state.name !== 'live' || row.plan === null) return null
   const route = routeOf(row, template, trafficShares(row.state.stage, rollout))
   // as the route stands now; its answers count as the successor's do
-  const answers = { ...route.answers, fields, structure }
+  const answers = { ...route.answers, fields }
   return {
     id: row.id,
     hasDrifted: successor.why === 'drifted',

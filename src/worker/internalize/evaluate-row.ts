@@ -20,7 +20,6 @@ import type { Template } from '../../core/template/template.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import type { Witness } from '../judge/witness.ts'
-import { openComparison } from '../exchanges/comparison.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import type { RowAnswer, RowAnswerer } from '../answers/row-answers.ts'
 
@@ -92,7 +91,6 @@ export const evaluateRow = async (
   plan: InternalizationPlan,
   exchange: MatchedExchange
 ): Promise<{ row: AnsweredRow; usd: number }> => {
-  await openComparison(plan.answers)
   const { match, request } = exchange
   if (!isProven(plan.kinds, kindOf(request, match)))
     return { row: notAsked('kind-not-proven'), usd: 0 }

@@ -11,7 +11,6 @@ import { asJudged } from '../../core/judge/judged-row.ts'
 import { AppError } from '../../errors.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'
-import { openComparison } from '../exchanges/comparison.ts'
 import { compareArms, judgeSeconds, withJudged, type Evaluation } from './judge-evaluation.ts'
 import { judgingOf } from './judge-rows.ts'
 import { WitnessUnavailable, type Witness } from './witness.ts'
@@ -27,7 +26,6 @@ const asWitness = (error: unknown): unknown =>
 /** It costs nothing. */
 const witnessOf = ({ ask }: Checker): Witness => ({
   async compare(comparison, { request, messages, first, other }) {
-    await openComparison(comparison)
     const verdict = agree(comparison, other, first)
       ? 'same'
       : await ask({ query: request, messages, logged: first, answer: other }).catch(

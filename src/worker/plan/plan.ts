@@ -85,7 +85,7 @@ const fitsWithPrompt = async (
 const answerRules = async (
   engine: Engine,
   baseModel: string,
-  { train, traffic, responseType, isListed, folds, fields, structure, answerForm }: PlannedRows
+  { train, traffic, responseType, isListed, folds, fields, answerForm }: PlannedRows
 ): Promise<AnswerRules> => {
   const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
@@ -95,7 +95,6 @@ const answerRules = async (
     responseType,
     folds,
     ...(fields !== undefined && { fields }),
-    ...(structure !== undefined && { structure }),
     labels: responseType === 'label' ? knownLabels(learned, isListed) : null,
     ...(answerForm !== null && { form: answerForm }),
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
