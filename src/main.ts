@@ -10,7 +10,7 @@ import { loadSecrets } from './config/data-dir.ts'
 import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
 import type { ReportFault, ServerFault } from './fault-log.ts'
-import { askedOfWorker } from './lifecycle/worker-request.ts'
+import { forgetTasks } from './lifecycle/forget-task.ts'
 import { openEngine, openStore, type OpenEngine } from './opening.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
@@ -43,7 +43,7 @@ const rests = ({ engine, webhook, database }: Config): boolean =>
 const startWorker = async (
   config: Config,
   engine: OpenEngine | null,
-  { store, queue }: { store: Store; queue: LogQueue },
+  store: Store,
   onFault: OnChildFault
 ): Promise<WorkerProcess> => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
@@ -60,14 +60,14 @@ const startWorker = async (
   const spawn = (...options: string[]): ChildProcess =>
     forkModule(entry, { arguments: ['worker', ...options], env })
   if (rests(config)) {
-    const [newest] = await store.records.list({ limit: 1, bodies: false })
     return startRestingWorker({
       spawn: () => spawn('--until-idle'),
       onFault,
       refusedCode: EXIT.refused,
-      hasLog: newest !== undefined,
-      written: () => queue.stats().written,
-      asked: () => askedOfWorker(store, Date.now()),
+      async look() {
+        const [newest] = await store.records.list({ order: 'desc', limit: 1, bodies: false })
+        return { written: newest?.sequence ?? 0, asked: await forgetTasks(store) }
+      },
       now: () => performance.now(),
     })
   }
@@ -100,18 +100,14 @@ interface Opening {
 }
 
 /** The processes beside the proxy: the engine, where it is embedded, and the worker. */
-const openChildren = async (
-  config: Config,
-  log: { store: Store; queue: LogQueue },
-  { options, fault, onClose }: Opening
-) => {
+const openChildren = async (config: Config, store: Store, { options, fault, onClose }: Opening) => {
   const engine =
     config.engine.kind === 'none'
       ? null
       : await openEngine(config, childFault(fault, 'engine-process'))
   onClose(async () => engine?.close())
   const worker = options.worker
-    ? await startWorker(config, engine, log, childFault(fault, 'worker-process'))
+    ? await startWorker(config, engine, store, childFault(fault, 'worker-process'))
     : null
   onClose(async () => worker?.close())
   return { engine: engine?.engine ?? null, engineAccess: engine, worker }
@@ -193,7 +189,7 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
     fault,
     setTimer: systemTimer,
   })
-  const children = await openChildren(config, { store, queue }, opening)
+  const children = await openChildren(config, store, opening)
   // before the worker ends
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, opening)

@@ -50,6 +50,7 @@ const RULES: Record<string, Rule> = {
   'src/cli.ts': { ours: ['src/cli', 'src/errors.ts'], packages: [], node: false },
   'src/cli': { ours: EVERYTHING, packages: ['cli-progress', 'commander'], node: true },
   'src/errors.ts': { ours: [], packages: [], node: false },
+  'src/gone.ts': { ours: [], packages: [], node: false },
   'src/text-within.ts': { ours: [], packages: [], node: false },
   'src/timers.ts': { ours: ['src/errors.ts'], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
@@ -270,7 +271,7 @@ const RULES: Record<string, Rule> = {
   'src/config/settings.ts': { ours: ['src/config/environment.ts'], packages: [], node: false },
   'src/config/database-url.ts': { ours: [], packages: [], node: false },
   'src/config/environment.ts': {
-    ours: ['src/config/database-url.ts', 'src/core', 'src/errors.ts'],
+    ours: ['src/config/database-url.ts', 'src/core', 'src/errors.ts', 'src/gone.ts'],
     packages: ['zod'],
     node: false,
   },

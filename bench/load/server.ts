@@ -117,7 +117,7 @@ const LIMITS = {
 
 const openStore = (dataDir: string, databaseUrl: string): Promise<OpenStore> => {
   if (databaseUrl === '') return openSqliteStore({ dataDir })
-  const parsed = parseDatabaseUrl(databaseUrl, null)
+  const parsed = parseDatabaseUrl(databaseUrl)
   if ('mistake' in parsed) throw new Error(`the database's URL ${parsed.mistake}`)
   return openPostgresStore({ server: parsed.server, poolSize: DATABASE_POOL })
 }

@@ -10,7 +10,7 @@ import {
 import type { PartDatabase } from './part.ts'
 
 const atUrl = (url: string): PartDatabase => {
-  const parsed = parseDatabaseUrl(url, null)
+  const parsed = parseDatabaseUrl(url)
   if ('mistake' in parsed) throw new Error(`--url ${parsed.mistake}`)
   return { url, server: parsed.server }
 }

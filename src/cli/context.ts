@@ -8,7 +8,7 @@ import type { Internalization } from '../core/internalization/internalization.ts
 import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
 import { databaseFileOf, openEngine, openStore } from '../opening.ts'
-import { workerHasEngine } from '../lifecycle/worker-request.ts'
+import { workerHasEngine } from '../lifecycle/worker-note.ts'
 import { openEconomics, type Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { OpenStore, Store } from '../store/store.ts'

@@ -3,7 +3,8 @@
  * an error is the result.
  */
 import { CommanderError } from 'commander'
-import { toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
+import { goneVerb } from '../gone.ts'
 import { formFor, jsonLine } from '../process/log-line.ts'
 import { errorJson, exitCodeOf, PrintedResult } from './exit-code.ts'
 import { print, writeError } from './output.ts'
@@ -26,6 +27,8 @@ const report = (thrown: unknown, verb: string): void => {
 export const run = async (words: string[]): Promise<number> => {
   const isJson = words.includes('--json')
   try {
+    const gone = goneVerb(words[0] ?? '')
+    if (gone !== null) throw new AppError('invalid-request', gone)
     await (await createProgram(words, { isJson })).parseAsync(words, { from: 'user' })
     return 0
   } catch (thrown) {

@@ -93,7 +93,7 @@ interface DatabaseConfig {
 /** null: SQLite in the data directory */
 const databaseOf = (env: Environment): DatabaseConfig | null => {
   if (env.DATABASE_URL === null) return null
-  const parsed = parseDatabaseUrl(env.DATABASE_URL, env.DATABASE_CA_FILE)
+  const parsed = parseDatabaseUrl(env.DATABASE_URL)
   // a URL with a mistake was refused with the environment
   return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
 }
@@ -153,7 +153,6 @@ const judgeOf = (env: Environment) =>
         /** of one internalization */
         usd: env.JUDGE_USD ?? 0,
         rubricFile: env.JUDGE_RUBRIC_FILE,
-        mayBeOfSameFamily: env.JUDGE_SAME_FAMILY,
       }
 
 export interface CheckerConfig {

@@ -91,8 +91,8 @@ const tlsOf = (mode: string | null, host: string): DatabaseServer['tls'] =>
 /** Several hosts with ports are no URL to the standard. */
 const namesSeveral = (text: string): boolean => /^[^/]*\/\/[^/?#]*,/.test(text)
 
-/** @param text the URL @param caFile of DATABASE_CA_FILE, used where the URL names none */
-export const parseDatabaseUrl = (text: string, caFile: string | null): Parsed => {
+/** @param text the URL */
+export const parseDatabaseUrl = (text: string): Parsed => {
   if (!/^postgres(ql)?:\/\//.test(text)) return { mistake: FORM }
   if (namesSeveral(text)) return { mistake: ONE_HOST }
   if (!URL.canParse(text)) return { mistake: FORM }
@@ -115,7 +115,7 @@ export const parseDatabaseUrl = (text: string, caFile: string | null): Parsed =>
       user: user === '' ? parameters.get('user') : user,
       password: password === '' ? null : password,
       tls: tlsOf(parameters.get('sslmode'), found.host),
-      caFile: parameters.get('sslrootcert') ?? caFile,
+      caFile: parameters.get('sslrootcert'),
       bindsChannel: ['prefer', 'require'].includes(parameters.get('channel_binding') ?? ''),
     },
   }

@@ -8,6 +8,7 @@ import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
 import { ARM_NAMES, isModelArm, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
+import { goneSettings } from '../gone.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 
 /** Userinfo, a query or a fragment, also when it is empty. */
@@ -54,7 +55,7 @@ const webhookSecret = z.string().refine((text) => {
 
 /** Of PostgreSQL. It has a password: the error message does not repeat it. */
 const databaseUrl = z.string().superRefine((text, context) => {
-  const parsed = parseDatabaseUrl(text, null)
+  const parsed = parseDatabaseUrl(text)
   if ('mistake' in parsed) context.addIssue(parsed.mistake)
 })
 
@@ -201,7 +202,6 @@ const SCHEMA = z.object({
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
   DATABASE_POOL: whole(10, 1),
-  DATABASE_CA_FILE: optional,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   MAX_CONNECTIONS: whole(16_384, 1),
   MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
@@ -293,7 +293,6 @@ const SCHEMA = z.object({
   JUDGE_MODEL: optional,
   JUDGE_USD: usd,
   JUDGE_RUBRIC_FILE: optional,
-  JUDGE_SAME_FAMILY: flag(false),
   CHECK_COMMAND: optional,
   CHECK_URL: optional.pipe(checkUrl.nullable()),
   CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
@@ -329,10 +328,6 @@ const judgeChecks = (env: Environment): Check[] => [
 /** Mistakes that involve more than one key. */
 const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
   const checks: Check[] = [
-    [
-      env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
-      'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
-    ],
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null && env.ENCODER_PATH === null,
       'ENCODER_PATH: needed with ENGINE=onnx for label heads (promptintern models pull minilm), ' +
@@ -395,9 +390,12 @@ export const parseEnvironment = (
   options: ParseOptions = { serves: true }
 ): Environment => {
   const parsed = SCHEMA.safeParse(variables)
-  const mistakes = parsed.success
-    ? mistakesOf(parsed.data, options)
-    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  const mistakes = [
+    ...goneSettings(variables).filter((gone) => !CONFIG_KEYS.includes(gone.split(' ')[0]!)),
+    ...(parsed.success
+      ? mistakesOf(parsed.data, options)
+      : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)),
+  ]
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
   return parsed.data

@@ -18,7 +18,7 @@ export interface LastRun {
   /** milliseconds, by the same clock as `Waiting.at` */
   endedAt: number
   hasFailed: boolean
-  /** records of the log that were there when it began */
+  /** sequence of the log's newest record when it began */
   written: number
   /** what it was asked for when it began */
   asked: readonly string[]
@@ -26,7 +26,7 @@ export interface LastRun {
 
 export interface Waiting {
   at: number
-  /** records of the log so far, and when the newest was seen */
+  /** sequence of the log's newest record, and when it was first seen */
   written: number
   writtenAt: number
   /** names of what the worker is asked to do */
@@ -51,12 +51,8 @@ export interface RestingOptions {
   onFault: OnChildFault
   /** exit code of a worker that found another one at work, which is no fault */
   refusedCode: number
-  /** whether the log had records when the server started */
-  hasLog: boolean
-  /** records that were written since */
-  written: () => number
-  /** names of what the worker is asked to do; rejects while the store is away */
-  asked: () => Promise<readonly string[]>
+  /** as `Waiting`, also of what other processes write; rejects while the store is away */
+  look: () => Promise<Pick<Waiting, 'written' | 'asked'>>
   /** milliseconds, by a clock that is not set */
   now: () => number
   lookMs?: number
@@ -83,7 +79,7 @@ class RestingWorker implements WorkerProcess {
     const at = options.now()
     this.writtenAt = at
     // what a server before this one has logged may be unread
-    this.last = { endedAt: at, hasFailed: false, written: options.hasLog ? -1 : 0, asked: [] }
+    this.last = { endedAt: at, hasFailed: false, written: 0, asked: [] }
     this.timer = setInterval(() => void this.look(), options.lookMs ?? LOOK_MS)
   }
 
@@ -101,14 +97,13 @@ class RestingWorker implements WorkerProcess {
     if (this.child !== null || this.isLooking) return
     this.isLooking = true
     try {
-      const { written, now } = this.options
-      const count = written()
-      if (count > this.written) this.writtenAt = now()
-      this.written = count
+      const { look, now } = this.options
       // the store has a fault line of its own; the next look asks again
-      const asked = await this.options.asked().catch(() => null)
-      if (asked === null || this.isClosed) return
-      const waiting = { written: count, writtenAt: this.writtenAt, asked, at: now() }
+      const seen = await look().catch(() => null)
+      if (seen === null || this.isClosed) return
+      if (seen.written > this.written) this.writtenAt = now()
+      this.written = seen.written
+      const waiting = { ...seen, writtenAt: this.writtenAt, at: now() }
       if (isDue(waiting, this.last)) this.start(waiting)
     } finally {
       this.isLooking = false

@@ -40,7 +40,6 @@ export interface JudgeSettings {
   /** US dollars that it may cost an internalization */
   usd: number
   /** whether it may be of the upstream's own family */
-  mayBeOfSameFamily: boolean
 }
 
 /** What the operator's checker compares. */

@@ -31,11 +31,9 @@ const JUDGE_EVERY_MS = 5_000
 const SAVE_EVERY_MS = 60_000
 const SAVE_EVERY_RECORDS = 5_000
 
-export interface DetectProgress {
+interface DetectProgress {
   /** records of this step */
   read: number
-  /** sequence of the last record that was read */
-  cursor: number
   /** the stored templates are based on all that was read */
   settled: boolean
 }
@@ -264,7 +262,7 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
       if (isEnd && unjudged > 0 && isDue) await judge()
       const isOld = Math.abs(deps.now() - savedAt) >= SAVE_EVERY_MS
       if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
-      return { read: count, cursor, settled: unjudged === 0 }
+      return { read: count, settled: unjudged === 0 }
     },
     async save() {
       if (unsaved > 0) await save()

@@ -9,7 +9,6 @@ import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
 import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
 import { waitsForEngine } from '../lifecycle/transitions.ts'
-import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
 export interface EngineState {
@@ -36,17 +35,12 @@ const WITHOUT_ENGINE: EngineAccess = {
 }
 
 const needOf = async (
-  { store, now }: WorkerDeps,
+  { store }: WorkerDeps,
   engine: Engine,
   curves: Curves
 ): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
-  if (
-    rows.some(({ state }) => waitsForEngine(state)) ||
-    (await needsEngine(store)) ||
-    (await requestsNeedEngine(store, now()))
-  )
-    return 'work'
+  if (rows.some(({ state }) => waitsForEngine(state)) || (await needsEngine(store))) return 'work'
   if (await curves.isWanted(rows)) return 'work'
   const isServed = rows.some(
     (row) =>

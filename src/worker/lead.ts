@@ -1,12 +1,11 @@
 /**
- * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, answers commands, starts
- * internalizations, draws learning curves, deletes what is too old, runs the engine's machine, watches the live
+ * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, starts internalizations, draws learning curves, deletes what is too old, runs the engine's machine, watches the live
  * routes and tells the webhook. Its memory (sketch, sums, cursors) is made anew from the store with each lease.
  */
 import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
 import type { Engine } from '../engine/engine.ts'
 import { settleRoutes } from '../lifecycle/promote.ts'
-import { noteWorker, openRequests } from '../lifecycle/worker-request.ts'
+import { noteWorker } from '../lifecycle/worker-note.ts'
 import { openCaches, type Caches } from './caches.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
@@ -19,7 +18,6 @@ import { promotionContext } from './internalize/internalize.ts'
 import { openRetirements } from './retirements.ts'
 import { createCurves } from './learning-curve/learn-curve.ts'
 import { claimOf, type WorkerLeases } from './leases.ts'
-import { settleRequests } from './requests.ts'
 import { LiveRoutes } from './rollout/watch-routes.ts'
 import { openWebhook } from './webhook/sender.ts'
 
@@ -106,18 +104,11 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
       if (forgotten.isDetectorStale) await renew()
       if (forgotten.isEngineLost) access.lost()
-      const requests = await openRequests(deps.store, deps.now())
-      const isAwaited = requests.some(({ request }) => request.kind === 'detect')
-      const detected = await detect.step(isHurried || isAwaited)
-      const replied = await settleRequests(deps, requests, engine, detected)
-      const started = deps.config.auto && detected.settled && (await starts.step())
-      const advanced = started || replied
-      const isCaughtUp = detected.settled && !advanced
+      const { read, settled } = await detect.step(isHurried)
+      const started = deps.config.auto && settled && (await starts.step())
+      const isCaughtUp = settled && !started
       if (isCaughtUp) await caches.step()
-      return {
-        advanced: advanced || detected.read > 0,
-        isCaughtUp,
-      }
+      return { advanced: started || read > 0, isCaughtUp }
     },
     async learn(present) {
       if (present === null) return false

@@ -41,9 +41,7 @@ const VERBS: Verb[] = [
     data: 'reads',
   },
   { words: ['records'], arguments: [], invalidOption: ['--limit', '0'], data: 'reads' },
-  { words: ['detect'], arguments: [], data: 'reads' },
   { words: ['internalize'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['evaluate'], arguments: ['x'], id: 0, data: 'reads' },
   {
     words: ['promote'],
     arguments: ['x'],
@@ -155,6 +153,17 @@ beforeAll(async () => {
 
 const outcomeOf = ({ words, env = {} }: Case) =>
   endHere(run, { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }, words)
+
+it.each(['detect', 'evaluate'])('%s, which is gone, says what replaces it', async (verb) => {
+  const said = `${verb} left in 0.2: `
+  const { stdout, stderr, code } = await outcomeOf({ words: [verb, 'x'] })
+  expect({ stdout, code }).toEqual({ stdout: '', code: 2 })
+  expect(stderr).toContain(said)
+  const asJson = await outcomeOf({ words: [verb, '--json'] })
+  expect(JSON.parse(asJson.stdout)).toMatchObject({
+    error: { message: expect.stringContaining(said) },
+  })
+})
 
 describe.each(Object.entries(EXIT_CODES) as [Input, number][])('%s', (input, code) => {
   const cases = VERBS.flatMap((verb) => {

@@ -1,4 +1,6 @@
 /** A server without an engine: its worker comes when there is something to read, and its memory is free else. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
 import { processTree } from '../kit/process/proxy-process.ts'
@@ -19,25 +21,18 @@ const templates = async (): Promise<unknown[]> =>
 const workerState = async (): Promise<string> =>
   (await server.proxy.admin<{ worker: string }>('/status')).worker
 
-const tenantOf = async (): Promise<string> => {
-  const { data } = await server.proxy.admin<{ data: { tenant: string }[] }>('/records?limit=1')
-  return data[0]!.tenant
-}
-
 /** It comes when requests have paused, and takes a while to start. */
 const eventually = (check: () => Promise<void>): Promise<void> =>
   vi.waitFor(check, { timeout: 90_000, interval: 200 })
 
-const ask = (number: number) =>
-  send(
-    server.port,
-    chatBody(`Order ${number}: ${number % 7} tins of ${COLOURS[number % 6]}`, {
-      messages: [
-        { role: 'system', content: PROMPT },
-        { role: 'user', content: `Order ${number}: ${number % 7} tins of ${COLOURS[number % 6]}` },
-      ],
-    })
-  )
+const OTHER_TENANT = '0123456789abcdef'.repeat(2)
+
+const messages = (number: number) => [
+  { role: 'system', content: PROMPT },
+  { role: 'user', content: `Order ${number}: ${number % 7} tins of ${COLOURS[number % 6]}` },
+]
+
+const ask = (number: number) => send(server.port, chatBody('', { messages: messages(number) }))
 
 it('has no worker before there is something to read', async () => {
   expect(await workerState()).toBe('resting')
@@ -51,19 +46,23 @@ it('finds the templates of its traffic when requests pause, and rests again', as
   expect(processTree(server.proxy.pid)).toHaveLength(1)
 })
 
-it('leaves the work of a command to the command', async () => {
-  const { templates: found } = JSON.parse(await runCli(server.env, 'detect', '--json')) as {
-    templates: { requests: number }[]
-  }
-  expect(found).toMatchObject([{ requests: 60 }])
+it('reads what a command of another process has logged', async () => {
+  const file = join(server.dataDir, 'rows.jsonl')
+  const rows = Array.from({ length: 60 }, (_, number) =>
+    JSON.stringify({ messages: [...messages(number), { role: 'assistant', content: 'amber' }] })
+  )
+  writeFileSync(file, rows.join('\n'))
+  await runCli(server.env, 'import', file, '--tenant', OTHER_TENANT)
+  await eventually(async () => expect(await templates()).toHaveLength(2))
+  await eventually(async () => expect(await workerState()).toBe('resting'))
 })
 
 it('does what is asked through the admin API', async () => {
   await server.proxy.admin('/forget', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ tenant: await tenantOf() }),
+    body: JSON.stringify({ tenant: OTHER_TENANT }),
   })
-  await eventually(async () => expect(await templates()).toEqual([]))
+  await eventually(async () => expect(await templates()).toHaveLength(1))
   expect(log).not.toContain('"level":"error"')
 })

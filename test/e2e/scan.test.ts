@@ -190,7 +190,8 @@ describe('the templates of a scan', () => {
     await inData(dataDir, {}, 'import', path, '--tenant', tenant)
     const key = { OPENAI_API_KEY: 'sk-callers' }
     await inData(dataDir, key, 'import', path)
-    const { templates } = JSON.parse(await inData(dataDir, {}, 'detect', '--json')) as Printed
+    await inData(dataDir, {}, 'worker', '--until-idle')
+    const { templates } = JSON.parse(await inData(dataDir, {}, 'status', '--json')) as Printed
     const text = await inData(dataDir, {}, 'scan', path, '--tenant', tenant)
     const ofKey = await inData(dataDir, key, 'scan', path)
     expect([text, ofKey].map((each) => /^([0-9a-f]{8}) +120 /m.exec(each)![1]).toSorted()).toEqual(

@@ -23,6 +23,16 @@ const prepare = async (dataDir: string): Promise<void> => {
   await store.close()
 }
 
+/** It notes its engine after it has opened the webhook. */
+const workerHasBegun = async (dataDir: string): Promise<boolean> => {
+  const store = await openSqliteStore({ dataDir })
+  try {
+    return (await store.snapshots.get('worker')) !== null
+  } finally {
+    await store.close()
+  }
+}
+
 describe('a webhook', () => {
   let receiver: WebhookReceiver
   let upstream: FakeUpstream
@@ -49,8 +59,7 @@ describe('a webhook', () => {
 
   it('is told by the worker of what a command does', async () => {
     const env = { DATA_DIR: server.dataDir }
-    // the worker has begun when it has replied
-    await runCli(env, 'detect')
+    await expect.poll(() => workerHasBegun(server.dataDir), PATIENCE).toBe(true)
     await runCli(env, 'promote', TEMPLATE.version)
     await runCli(env, 'rollback', TEMPLATE.version)
     await expect.poll(() => server.faults().map(({ kind }) => kind), PATIENCE).toContain('webhook')

@@ -25,9 +25,7 @@ const start = (options: Partial<RestingOptions> & Pick<RestingOptions, 'spawn'>)
   const worker = startRestingWorker({
     onFault: (_error, { exitCode }) => faults.push(exitCode),
     refusedCode: REFUSED,
-    hasLog: false,
-    written: () => at.written,
-    asked: async () => at.asked,
+    look: async () => ({ written: at.written, asked: at.asked }),
     now: () => at.clock,
     lookMs: 10,
     ...options,
@@ -51,13 +49,6 @@ describe('the worker of a server without an engine', () => {
     expect([starts, faults]).toEqual([1, []])
   })
 
-  it('reads what a server before has left', async () => {
-    let starts = 0
-    const { at } = start({ hasLog: true, spawn: () => (starts++, ends(0)) })
-    at.clock = 6_000
-    await eventually(() => starts === 1)
-  })
-
   it('reports a worker that fails, and not one that finds another at work', async () => {
     let code = 1
     let starts = 0
@@ -73,9 +64,9 @@ describe('the worker of a server without an engine', () => {
   it('looks again where the store is away', async () => {
     let looks = 0
     const { worker } = start({
-      asked: async () => {
+      look: async () => {
         if (++looks < 3) throw new Error('away')
-        return ['one']
+        return { written: 0, asked: ['one'] }
       },
       spawn: stays,
     })

@@ -24,8 +24,8 @@ import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
-const openUrl = (url: string, caFile: string | null = null): Promise<OpenStore> => {
-  const parsed = parseDatabaseUrl(url, caFile)
+const openUrl = (url: string): Promise<OpenStore> => {
+  const parsed = parseDatabaseUrl(url)
   return 'server' in parsed ? open(parsed.server) : Promise.reject(new Error(parsed.mistake))
 }
 
@@ -88,12 +88,14 @@ describePostgres('a server that cannot be used', () => {
     const certificate = join(server.folder, 'server.crt')
     const url = urlOf(server, database)
     const full = `${url}?sslmode=verify-full`
-    expect((await refusal(openUrl(full))).message).toContain('set DATABASE_CA_FILE')
-    expect((await refusal(openUrl(full, certificate))).message).toContain('is for another host')
-    const store = await openUrl(`${url}?sslmode=verify-ca`, certificate)
+    expect((await refusal(openUrl(full))).message).toContain('sslrootcert')
+    expect((await refusal(openUrl(`${full}&sslrootcert=${certificate}`))).message).toContain(
+      'is for another host'
+    )
+    const store = await openUrl(`${url}?sslmode=verify-ca&sslrootcert=${certificate}`)
     expect(await store.keys.list()).toEqual([])
     await store.close()
-    expect(await refusal(openUrl(full, '/nowhere.pem'))).toMatchObject({
+    expect(await refusal(openUrl(`${full}&sslrootcert=/nowhere.pem`))).toMatchObject({
       code: 'invalid-config',
       message: expect.stringContaining('/nowhere.pem cannot be read') as string,
     })

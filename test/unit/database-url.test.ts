@@ -4,8 +4,8 @@ import { parseDatabaseUrl } from '../../src/config/database-url.ts'
 
 const PASSWORD = 'correct-horse'
 
-const serverOf = (text: string, caFile: string | null = null) => {
-  const parsed = parseDatabaseUrl(text, caFile)
+const serverOf = (text: string) => {
+  const parsed = parseDatabaseUrl(text)
   return 'server' in parsed ? parsed.server : parsed.mistake
 }
 
@@ -51,12 +51,12 @@ describe('the URL of a database', () => {
   })
 
   it.each([
-    ['sslmode=disable', 'disable', '/ca'],
-    ['sslmode=require', 'verify-full', '/ca'],
+    ['sslmode=disable', 'disable', null],
+    ['sslmode=require', 'verify-full', null],
     ['sslmode=verify-ca&sslrootcert=/other', 'verify-ca', '/other'],
-    ['', 'verify-full', '/ca'],
+    ['', 'verify-full', null],
   ])('with %s has %s', (query, tls, caFile) => {
-    expect(serverOf(`postgres://db.example/log?${query}`, '/ca')).toMatchObject({ tls, caFile })
+    expect(serverOf(`postgres://db.example/log?${query}`)).toMatchObject({ tls, caFile })
   })
 
   it.each([
@@ -82,13 +82,5 @@ describe('the URL of a database', () => {
     expect(mistake).toContain(expected)
     expect(mistake).not.toContain(PASSWORD)
     expect(mistake).not.toContain('db')
-  })
-
-  it('is needed with a file of certificates', () => {
-    expect(() => parseConfig({ DATABASE_CA_FILE: '/ca' })).toThrow(/DATABASE_CA_FILE: only valid/)
-    const env = { DATABASE_URL: 'postgres://db.example/log', DATABASE_CA_FILE: '/ca' }
-    expect(parseConfig(env).database).toMatchObject({
-      server: { host: 'db.example', caFile: '/ca' },
-    })
   })
 })

@@ -22,7 +22,7 @@ const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
       priceOf: (model) => ({ model, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 }),
       sleep: () => Promise.resolve(),
     },
-    { model: 'claude-judge', rubric: RUBRIC, usd: USD, mayBeOfSameFamily: false },
+    { model: 'claude-judge', rubric: RUBRIC, usd: USD },
     await openJudgeBudget(store, 'judged', USD)
   )
   return { judge, spent: () => judgeUsd.read(store, 'judged') }

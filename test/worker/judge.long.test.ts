@@ -155,7 +155,7 @@ describe('a judge', () => {
   ])('of %s own family is not asked', async (_name, model, sibling) => {
     const changes = { judge: { ...SETTINGS, model }, priceOf: () => PRICES[1]! }
     const { row } = await judged({}, { changes })
-    expect(reasonOf(row)).toMatch(new RegExp(`another maker than ${sibling}.*JUDGE_SAME_FAMILY`))
+    expect(reasonOf(row)).toContain(`another maker than ${sibling},`)
   })
 })
 

@@ -63,7 +63,6 @@ export const SETTINGS: NonNullable<WorkerDeps['judge']> = {
   model: JUDGE,
   rubric: RUBRIC,
   usd: 100,
-  mayBeOfSameFamily: false,
 }
 
 const depsOf = (

@@ -4,7 +4,6 @@ import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
-import { evaluateAgain } from '../../src/worker/requests.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
@@ -49,15 +48,6 @@ describe('the proof file of a verdict', () => {
     const text = JSON.stringify(await fileOf(await open({ from: 'approval' })))
     for (const word of ['amber', 'crimson', 'tins of', 'warehouse', 'tenant-a'])
       expect(text).not.toContain(word)
-  })
-
-  it('is that of the decision, also after an evaluation with other settings', async () => {
-    const harness = await open({ from: 'approval' })
-    const before = await fileOf(harness)
-    const deps = harness.deps({}, { margin: 0.2 })
-    const verdict = await evaluateAgain(deps, harness.engine, before.internalization.id)
-    expect(verdict.margin).toBe(0.2)
-    expect(await fileOf(harness)).toEqual(before)
   })
 })
 

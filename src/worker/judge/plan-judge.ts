@@ -35,12 +35,9 @@ export const whyNoJudge = (
   if (priceOf(judge.model) === null) return `add a price of ${judge.model} to PRICES_FILE`
   const writers = [model, ...config.arms.flatMap((arm) => modelOfArm(arm) ?? [])]
   const sibling = writers.find((writer) => familyOf(judge.model) === familyOf(writer))
-  if (!judge.mayBeOfSameFamily && sibling !== undefined)
-    return (
-      `name a judge of another maker than ${sibling}, since models prefer answers like their own, ` +
-      'or set JUDGE_SAME_FAMILY=true'
-    )
-  return null
+  return sibling === undefined
+    ? null
+    : `name a judge of another maker than ${sibling}, since models prefer answers like their own`
 }
 
 /** Types of answers that can be right in other words. */

@@ -27,7 +27,7 @@ const ADVICE: Record<string, string> = {
   '57P03': 'the server is starting up or shutting down',
   CERT_HAS_EXPIRED: 'the certificate of the server has expired: renew it',
   DEPTH_ZERO_SELF_SIGNED_CERT:
-    'the certificate of the server is self-signed: set DATABASE_CA_FILE to it',
+    'the certificate of the server is self-signed: name it as sslrootcert in DATABASE_URL',
   EACCES: 'access to the socket is denied: check its owner',
   ECONNREFUSED: 'no server listens there: check host and port, and start the server',
   ECONNRESET: 'the connection was lost: check server and network',
@@ -40,11 +40,11 @@ const ADVICE: Record<string, string> = {
     'the certificate of the server is for another host: check the host, or set sslmode=verify-ca',
   ETIMEDOUT: 'the host does not answer: check host, port and firewall',
   SELF_SIGNED_CERT_IN_CHAIN:
-    'the authority of the certificate of the server is not known: set DATABASE_CA_FILE to it',
+    'the authority of the certificate of the server is not known: name it as sslrootcert in DATABASE_URL',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    'the authority of the certificate of the server is not known: set DATABASE_CA_FILE to it',
+    'the authority of the certificate of the server is not known: name it as sslrootcert in DATABASE_URL',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'the authority of the certificate of the server is not known: set DATABASE_CA_FILE to it',
+    'the authority of the certificate of the server is not known: name it as sslrootcert in DATABASE_URL',
 }
 
 /** The same, of mistakes in the configuration. */

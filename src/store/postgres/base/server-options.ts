@@ -30,7 +30,7 @@ const readCa = (path: string): string => {
   } catch (cause) {
     throw new AppError(
       'invalid-config',
-      `the file of certificates ${path} cannot be read: check DATABASE_CA_FILE, or sslrootcert in the URL of the database`,
+      `the file of certificates ${path} cannot be read: check sslrootcert in DATABASE_URL`,
       { cause }
     )
   }

@@ -159,7 +159,7 @@ const openReadOnly = async (client: Client, known: NonEmpty<Migration>): Promise
   if (newest < lastOf(known).folderMillis)
     throw new AppError(
       'invalid-state',
-      'an older version wrote the data directory: any command that writes, such as promptintern detect, upgrades it'
+      'an older version wrote the data directory: any command that writes, such as promptintern worker --until-idle, upgrades it'
     )
 }
 

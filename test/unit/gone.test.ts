@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config/config.ts'
+import { AppError } from '../../src/errors.ts'
+
+const startWith = (variables: Record<string, string>): unknown => {
+  try {
+    return parseConfig(variables)
+  } catch (error) {
+    return error
+  }
+}
+
+describe('a start with settings that are gone', () => {
+  it('ends with a sentence for each, beside the other mistakes', () => {
+    const error = startWith({ DATABASE_CA_FILE: '/ca', JUDGE_SAME_FAMILY: 'true', PORT: 'eighty' })
+    expect(error).toBeInstanceOf(AppError)
+    const { code, message } = error as AppError
+    expect(code).toBe('invalid-config')
+    expect(message).toMatch(/DATABASE_CA_FILE left in 0\.2: sslrootcert in DATABASE_URL/)
+    expect(message).toMatch(/JUDGE_SAME_FAMILY left in 0\.2: /)
+    expect(message).toMatch(/PORT: /)
+  })
+
+  it('goes on where they are empty', () => {
+    expect(startWith({ DATABASE_CA_FILE: '' })).toMatchObject({ port: 8787 })
+  })
+})
