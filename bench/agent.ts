@@ -1,7 +1,7 @@
 /**
  * The product's proof on an agent's traffic, as a black box: ten functions, up to five turns, a base model on
  * the CPU. Conversations in, verdict out, then fresh conversations at every turn, and what generation within the
- * functions' schemas is worth. docs/experiments/agent.md
+ * functions' schemas is worth. docs/experiments.md#agent
  *
  *   npm run bench:agent -- --model <file.gguf> [--out file.json]
  */

@@ -4,7 +4,7 @@
  *
  *   npm run bench:gpu-step -- --out step.json [--models 0.6B,4B,8B] [--gpus H100,L4]
  *
- * ENGINE_PYTHON names a Python with the trainer's packages. docs/experiments/gpu-step.md
+ * ENGINE_PYTHON names a Python with the trainer's packages. docs/experiments.md#gpu-step
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * How fast and how heavy the admin page is, over the real server with a busy year in its store:
- * 10,000 records, 200 templates, 50 internalizations. docs/decisions/2026-11-28-admin-page.md
+ * 10,000 records, 200 templates, 50 internalizations. docs/decisions.md#admin-page
  * `npm run bench:page -- --out file.json`
  */
 import { request, type IncomingMessage } from 'node:http'

@@ -58,7 +58,7 @@ const { values: args } = parseArgs({
 })
 
 const TRAIN_ROWS = 520
-/** With fewer, a few wrong answers among the surest stop the gate's first tests: docs/experiments/demo.md. */
+/** With fewer, a few wrong answers among the surest stop the gate's first tests: docs/experiments.md#demo. */
 const HOLDOUT_ROWS = 480
 /** The log's records are told apart by what the users wrote; a few may not be told apart. */
 const SPARE_ROWS = 20

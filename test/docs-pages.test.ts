@@ -8,8 +8,13 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDERS = ['docs', 'bench', 'models', 'adapters', 'demo', 'test', 'src', 'migrations']
 const SKIPPED = new Set(['node_modules', '.venv', 'packages', 'dist', 'data', 'fixtures'])
 const MAX_WORDS = 2600
-/** words; the generated command line is exempt */
-const LIMITS: Record<string, number> = { 'bench/RESULTS.md': 3500, 'docs/cli.md': Infinity }
+/** words; the generated command line is exempt, and a log is a page for each entry */
+const LIMITS: Record<string, number> = {
+  'bench/RESULTS.md': 3500,
+  'docs/cli.md': Infinity,
+  'docs/decisions.md': 12_000,
+  'docs/experiments.md': 8000,
+}
 const MAX_README_LINES = 120
 
 const markdownIn = (folder: string): string[] =>

@@ -1,6 +1,6 @@
 /**
  * Matrices in the form that onnxruntime's `MatMulNBits` reads fastest: symmetric blocks of 32 weights
- * along the inputs. docs/decisions says why the blocks are not affine.
+ * along the inputs. docs/decisions.md#symmetric-blocks says why the blocks are not affine.
  */
 import { concatenate } from './concatenate.ts'
 
@@ -28,7 +28,7 @@ const clamp = (code: number): number => (code < -8 ? -8 : code > 7 ? 7 : code)
  * Four bits hold −8 … 7, so the scale's sign puts the largest weight at −8 (as GGUF's Q4_0 does).
  * The scale is then replaced by the least-squares fit to these codes. Blocks from Q4_0 keep their
  * values. Scales that clip the largest weights give a smaller error but a worse language model:
- * docs/experiments/decoding-step.md.
+ * docs/experiments.md#decoding-step.
  */
 const quantize4 = (weights: Float32Array): QuantizedMatrix => {
   const codes = new Uint8Array(weights.length / 2)

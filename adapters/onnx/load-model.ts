@@ -9,7 +9,7 @@ export type Precision = 'q4' | 'float32'
 
 /**
  * Below this size, 4 bits make answers worse, most in narrow layers, and save little time or memory;
- * docs/experiments/tiny-model.md has figures.
+ * docs/experiments.md#tiny-model has figures.
  */
 const SMALLEST_Q4_PARAMETERS = 50e6
 

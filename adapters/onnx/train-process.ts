@@ -51,7 +51,7 @@ const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<Ope
 
 /**
  * Most probable tokens of the teacher at each token of an answer (top-k):
- * docs/decisions/2026-11-26-self-distillation.md
+ * docs/decisions.md#self-distillation
  */
 const TEACHER_TOKENS = 20
 /** Rows between two lines of progress. */

@@ -1,7 +1,7 @@
 """
 Fewer kernels for what transformers and PEFT write as many: norms, rotary positions, and layers with
 a lora. On a GPU each small kernel reads and writes all activations, which took more time than the
-products (docs/experiments/gpu-step.md). The same numbers, but for rounding. Knows nothing of rows.
+products (docs/experiments.md#gpu-step). The same numbers, but for rounding. Knows nothing of rows.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ export const BEYOND = 1e-6
 /** Loss of the second arm where none was measured. */
 const SECOND_ARM_LOSS = 0.01
 
-// coverage 70 / 60 / 53 / 38 % at 95 / 97 / 98 / 99 %, 82 % over all: docs/experiments/gate-arms.md
+// coverage 70 / 60 / 53 / 38 % at 95 / 97 / 98 / 99 %, 82 % over all: docs/experiments.md#gate-rules
 const MEASURED: Shape = [
   [0.38, 0.99],
   [0.15, 0.955],
@@ -38,7 +38,7 @@ const MEASURED: Shape = [
   [0.3, 0.517],
 ]
 
-// both arms of the first whole run: the table of docs/experiments/banking77.md, piece by piece
+// both arms of the first whole run: the table of docs/experiments.md#banking77, piece by piece
 const FIRST_RUN: [Shape, Shape] = [
   [
     [0.2, 0.985],

@@ -2,7 +2,7 @@
 Weights to start from that can look things up already.
 
 A model of this size that starts from noise never learns to look up within hours on two cores: it
-guesses from the answers that the prompt has (docs/experiments/tiny-model.md). So the circuit is
+guesses from the answers that the prompt has (docs/experiments.md#tiny-model). So the circuit is
 laid out by hand before the first step, and training has to refine it instead of finding it:
 
 - Embedding: the forms of a word ("lamp", " lamp", "Lamp") start as almost one vector. Half of the

@@ -125,7 +125,7 @@ const upstreamHosts = names
   )
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
-/** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */
+/** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments.md#paper). */
 const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'field-head', 'query-only']
 
 const arms = names

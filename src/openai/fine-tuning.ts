@@ -62,7 +62,7 @@ const MILLION = 1e6
 
 /**
  * Default peak of the learning-rate curve. Small models need, and tolerate, a higher one: five times
- * 2e-4 under 200 million parameters, fifteen times under 20 million (docs/experiments/demo.md).
+ * 2e-4 under 200 million parameters, fifteen times under 20 million (docs/experiments.md#demo).
  */
 export const defaultLearningRate = (parameters: number): number => {
   if (parameters < 20 * MILLION) return 3e-3

@@ -11,7 +11,7 @@ import { BLOCK, quantize } from '../../model/quantize.ts'
 import { encoderTensors, readEncoderConfig, type EncoderConfig } from './encoder-config.ts'
 import { readEncoderTokenizer, type EncoderTokenizer } from './encoder-tokenizer.ts'
 
-/** Of matrices: 8 bits in blocks of 32, or as in the file. docs/decisions/2026-11-28-label-head.md */
+/** Of matrices: 8 bits in blocks of 32, or as in the file. docs/decisions.md#label-head */
 export type EncoderPrecision = 'q8' | 'float32'
 
 export interface LoadedEncoder {

@@ -2,7 +2,7 @@
  * Trains a field head: finds the form of the answers, fine-tunes the encoder on three quarters of the rows, up to four
  * times, to learn from the other quarter how sure it may be, then on all rows, and writes the mean of these taggers:
  * the weights between taggers that began at the same ones are as right, and tell better which answers are (Wortsman
- * et al. 2022, arXiv 2203.05482; docs/experiments/field-heads.md).
+ * et al. 2022, arXiv 2203.05482; docs/experiments.md#field-heads).
  */
 import { join } from 'node:path'
 import { trainFieldAcceptor, type JudgedFields } from '../../../src/core/learn/field-acceptor.ts'

@@ -90,7 +90,7 @@ const createExcess = (rows: readonly ClusteredRow[], burstMs: number) => {
  * Kish's design effect with an intra-class correlation of 1, used with exact binomial tails like Korn and
  * Graubard 1998, Survey Methodology 24:193. It is divided by the design effect of bursts, whose rows count as
  * if they all agreed or disagreed together. Correlations are not estimated: where a batch is wrong as a whole
- * the few batches of a sample hide it (docs/decisions/2026-11-29-bursts-by-time-alone.md).
+ * the few batches of a sample hide it (docs/decisions.md#bursts-by-time-alone).
  * @param rows all that may be added
  * @param burstMs conversations that begin within it may be one burst; 0: none are
  */

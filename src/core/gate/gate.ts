@@ -156,13 +156,13 @@ export const tryOfLevel = (level: number): number | null => {
   return isLevel ? earlier + 1 : null
 }
 
-/** Share of alpha for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
+/** Share of alpha for the favoured arm: docs/decisions.md#arm-favoured-by-validation */
 export const FAVOURED_SHARE = 0.8
 
 /**
  * The widest threshold that passes is the one that chance favoured most, and its last answers are
  * the worst. A narrower one costs a point of coverage and leaves room under the margin:
- * docs/decisions/2026-11-25-selective-gate-test.md.
+ * docs/decisions.md#selective-gate-test.
  */
 const USED_MARGIN = 0.6
 
@@ -175,8 +175,8 @@ const alphaShare = (arm: number, arms: number, favoured: number | null): number 
 /**
  * Chooses arm and threshold, and whether to promote. Every arm is tested on all held-out rows at
  * its share of alpha. Alternatives and their power are in
- * docs/decisions/2026-11-25-selective-gate-test.md and
- * docs/decisions/2026-11-28-two-samples-one-level.md.
+ * docs/decisions.md#selective-gate-test and
+ * docs/decisions.md#two-samples-one-level.
  */
 export const decide = (given: GateInput): Verdict => {
   const input = {

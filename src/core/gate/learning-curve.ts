@@ -61,7 +61,7 @@ const MOST_GROWTH = 8
 const GRID_STEP = 1.1
 /**
  * Standard deviation of the logarithm of a loss between two trainings on other rows of the same number:
- * in docs/experiments/paper-results.md 0.15 (0.12 to 0.17) of the surest 80 % of the answers, 0.22 of the
+ * in docs/experiments.md#paper 0.15 (0.12 to 0.17) of the surest 80 % of the answers, 0.22 of the
  * surest half.
  */
 const RUN_DEVIATION = 0.15

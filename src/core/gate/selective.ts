@@ -49,7 +49,7 @@ interface Start {
   share: number
 }
 
-/** Few rows cannot pay for several starts: docs/experiments/gate-thresholds.md. */
+/** Few rows cannot pay for several starts: docs/experiments.md#gate-rules. */
 const ONE_START_BELOW_ROWS = 250
 const TWO_STARTS_BELOW_ROWS = 700
 const ONE_START: Start[] = [{ place: 0, share: 1 }]

@@ -46,7 +46,7 @@ const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
 
 /**
  * Figures of every slice with at least 50 answered rows. A slice fails when its rows show a loss of
- * more than ten points, significant or not: docs/decisions/2026-11-28-slices-narrow-the-route.md.
+ * more than ten points, significant or not: docs/decisions.md#slices-narrow-the-route.
  * One more agreement never makes a slice fail.
  */
 export const sliceFigures = (answered: SliceRow[], burstMs: number): SliceFigures[] => {

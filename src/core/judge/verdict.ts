@@ -57,7 +57,7 @@ export const rejectionsOf = ({ adapted, second }: JudgedRequest): Rejections => 
  * The same as the outcome of an audit, with the client's answer as the upstream's first one. Here the second answer is
  * needed for every audit: with equality an answer that agrees with both upstream answers makes them agree, so they need
  * not be compared; a judge may accept it beside both and reject the two beside each other
- * (docs/decisions/2026-12-01-a-judge-is-a-witness.md).
+ * (docs/decisions.md#a-judge-is-a-witness).
  */
 export const judgedOutcome = (request: JudgedRequest): PairOutcome => {
   const { rejected, upstreamRejected } = rejectionsOf(request)

@@ -2,7 +2,7 @@
  * How likely a head's answer is right: from its probabilities, and from the training rows that are nearest to
  * the query. A softmax is as sure of a query that is unlike all it has seen as of others; its neighbours tell
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
- * (docs/experiments/label-head.md).
+ * (docs/experiments.md#label-head).
  */
 import { itemAt, largestOf, valueIn } from '../lists.ts'
 import { addAt, divideEach } from './algebra/vectors.ts'

@@ -1,7 +1,7 @@
 /**
  * How likely an answer made of fields is right: a logistic regression on how sure the tagger was of its fields, and
  * on the rows it has learned that are nearest to the request, trained on rows that the tagger has not learned from
- * (docs/experiments/field-heads.md). Plain numbers, which are stored with the head.
+ * (docs/experiments.md#field-heads). Plain numbers, which are stored with the head.
  */
 import type { Decoded } from '../form/decode-targets.ts'
 import { itemAt } from '../lists.ts'

@@ -6,7 +6,7 @@
 import { hashText } from '../request/request-scan.ts'
 import { sparseRows, type SparseRows } from './algebra/sparse-rows.ts'
 
-/** More tell few names apart that these do not: docs/experiments/more-from-the-same-rows.md */
+/** More tell few names apart that these do not: docs/experiments.md#label-head */
 const HASHED_DIMS = 4096
 /** Weights of a head; training holds some twenty vectors of as many numbers. */
 const MAX_WEIGHTS = 2 ** 19

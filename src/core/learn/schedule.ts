@@ -95,7 +95,7 @@ const LEAST_STEPS = 300
 
 /**
  * Rows of a step. A GPU spends a fixed time on a step, on starting some 150 kernels a layer: for 28
- * layers 4,350 · 5 µs = 22 ms (docs/experiments/gpu-step.md), and computes meanwhile. 16 rows of 30 tokens
+ * layers 4,350 · 5 µs = 22 ms (docs/experiments.md#gpu-step), and computes meanwhile. 16 rows of 30 tokens
  * without their prompt take 1.7 billion parameters 4 · 1.7e9 · 480 / 400 TFLOP/s = 8 ms on an H100, so 32
  * rows take no more time than 16.
  */
@@ -161,7 +161,7 @@ const effortShare = (place: number, stages: number): number => {
   return place === stages - 1 ? last : (1 - last) / (stages - 1)
 }
 
-/** With fewer steps a stage learns almost nothing from the prompt (docs/experiments/banking77.md). */
+/** With fewer steps a stage learns almost nothing from the prompt (docs/experiments.md#banking77). */
 export const LEAST_PROMPTED_STEPS = 50
 
 /**
@@ -196,7 +196,7 @@ const divideSteps = (total: number, stages: { prompt: number; effort: number }[]
 /**
  * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time. Each
  * stage has a learning-rate curve of its own: with one for all, the stage without the prompt learns at
- * the smallest rates (docs/experiments/paper-results.md). Under a time budget each stage also has its
+ * the smallest rates (docs/experiments.md#paper). Under a time budget each stage also has its
  * share as `max_seconds`.
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {

@@ -1,7 +1,7 @@
 /**
  * A head on texts: on what they mean, by their embeddings, and on how they are written, by their hashed words
  * and characters. It is two heads whose logits are added, each over a temperature of its own, which also holds
- * its share (docs/experiments/more-from-the-same-rows.md).
+ * its share (docs/experiments.md#label-head).
  */
 import { hashedDims, hashedFeatures } from './hashed-features.ts'
 import { mixtureOf } from './head/mixture.ts'

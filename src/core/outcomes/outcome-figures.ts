@@ -1,7 +1,7 @@
 /**
  * The outcome test of a live route: whether users rate the conversations on the lora's side worse than the
  * audited ones, by more than the margin. The figures are a function of the stored feedback
- * (docs/decisions/2026-11-29-feedback-is-an-ab-test.md).
+ * (docs/decisions.md#feedback-is-an-ab-test).
  */
 import type { DrawnFeedback, DrawnSide } from '../log/feedback.ts'
 import { BlockSums, type BlockFigures } from './block-figures.ts'

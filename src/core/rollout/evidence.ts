@@ -150,7 +150,7 @@ interface Start {
  * A stream of pairs, and the starts of bets within it. A gambler who has bet for thousands of good pairs
  * has little capital left when the loss rises, so a part of the capital is put aside, and some of it is
  * bet anew from every hundredth pair on. The starts are fixed before a pair is seen and never take more
- * than was put aside, so the guarantee holds (docs/decisions/2026-11-28-evidence-starts-anew.md).
+ * than was put aside, so the guarantee holds (docs/decisions.md#evidence-starts-anew).
  */
 export interface LossStream extends LossCounts {
   starts: Start[]

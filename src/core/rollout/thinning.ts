@@ -27,7 +27,7 @@ interface Drawn {
  * A request that was audited at the part p is kept with probability r/p, where r is the smallest part of the
  * day before it, or p if that is smaller. So it is kept with probability r whatever p was. Both are known
  * before the pair is, so the evidence stays valid. A weight of r/p would give the same mean evidence, but
- * conversations would not be counted in whole numbers (docs/decisions/2026-11-29-steady-audits.md).
+ * conversations would not be counted in whole numbers (docs/decisions.md#steady-audits).
  */
 export class Thinning {
   /** when each part was seen last; there are few, because parts are powers of two */

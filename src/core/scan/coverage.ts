@@ -60,7 +60,7 @@ const MAX_POINTS = 50
  * list of ranks and chooses among them by the answers, so each gets its part of the level (Bonferroni). Turns
  * of one conversation count as the gate counts them. It bounds the coverage of the head and the threshold that
  * this log gives, on traffic that stays as the held-out one is. Another held-out sample may give another
- * threshold: docs/experiments/scan.md.
+ * threshold: docs/experiments.md#scan.
  */
 export const laterCoverageBound = (
   { coverage, tests }: Pick<ArmFigures, 'coverage' | 'tests'>,

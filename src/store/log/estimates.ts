@@ -1,7 +1,7 @@
 /**
  * Estimates the usage of records when they are read, so records that are never read cost nothing and
  * the tokenizer is not loaded where every provider counts. 8 KB take 2 to 4 ms, the tokenizer takes
- * 60 MB. Reasons: docs/decisions/2026-11-26-estimated-usage.md.
+ * 60 MB. Reasons: docs/decisions.md#estimated-usage.
  */
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { estimateUsage, type CountTokens } from '../../core/log/estimate-usage.ts'

@@ -82,7 +82,7 @@ export interface FieldJob {
   identity: string
 }
 
-/** docs/experiments/field-heads.md */
+/** docs/experiments.md#field-heads */
 const DEFAULTS: Omit<FieldHyperparameters, 'epochs'> = {
   batchSize: 16,
   layerRate: 1.5e-4,

@@ -1,6 +1,6 @@
 /**
  * What a label says as a row to learn from: with a few rows a label, its name tells as much as two of them
- * (docs/experiments/more-from-the-same-rows.md).
+ * (docs/experiments.md#label-head).
  */
 import type { TextRows } from './text-rows.ts'
 
