@@ -39,7 +39,6 @@ export const WORKER_FAULTS = [
   'audit',
   'engine-jobs',
   'engine-process',
-  'engine-state',
   'forgetting',
   'internalization',
   'learning-curve',

@@ -58,7 +58,7 @@ export const openEngine = async (config: Config, onFault: OnChildFault): Promise
   const dataDir = join(config.dataDir, 'engine')
   switch (config.engine.kind) {
     case 'none':
-      throw new AppError('invalid-config', 'ENGINE is none: set it to onnx, tinker, http or fake')
+      throw new AppError('invalid-config', 'ENGINE is none: set it to onnx, http or fake')
     case 'http': {
       const { url, token } = config.engine
       return { engine: engineAt(url, token), baseUrl: url, token, close: async () => {} }
@@ -66,11 +66,6 @@ export const openEngine = async (config: Config, onFault: OnChildFault): Promise
     case 'fake': {
       const { startFakeEngine } = await import('../adapters/fake/index.ts')
       const child = await startFakeEngine({ dataDir, onFault })
-      return { ...child, engine: engineAt(child.baseUrl, child.token) }
-    }
-    case 'tinker': {
-      const { startTinkerEngine } = await import('../adapters/tinker/index.ts')
-      const child = await startTinkerEngine({ ...config.engine, dataDir, onFault })
       return { ...child, engine: engineAt(child.baseUrl, child.token) }
     }
     case 'onnx': {

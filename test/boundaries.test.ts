@@ -146,12 +146,7 @@ const RULES: Record<string, Rule> = {
     node: ['node:crypto', 'node:util'],
   },
   'src/savings': {
-    ours: [
-      'src/core',
-      'src/openai/engine-state.ts',
-      'src/store/json-snapshot.ts',
-      'src/store/store.ts',
-    ],
+    ours: ['src/core', 'src/store/json-snapshot.ts', 'src/store/store.ts'],
     packages: ['lru-cache'],
     node: false,
   },
@@ -187,7 +182,7 @@ const RULES: Record<string, Rule> = {
       'src/savings/economics.ts',
       'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
-      'src/savings/engine-note.ts',
+      'src/savings/base-model.ts',
       'src/savings/model-proof.ts',
       'src/engine',
       'src/openai',
@@ -373,24 +368,6 @@ const RULES: Record<string, Rule> = {
       'src/random.ts',
     ],
     packages: ['zod'],
-    node: true,
-  },
-  // trains and serves at a provider: by its SDK in Python, and as the GPU engine by processes and tasks
-  'adapters/tinker': {
-    ours: [
-      'adapters/gpu/train.ts',
-      'adapters/host',
-      'adapters/launch/local-process.ts',
-      'adapters/lora',
-      'adapters/model',
-      'adapters/onnx/label-heads.ts',
-      'adapters/publish',
-      'src/openai',
-      'src/errors.ts',
-      'src/package-folder.ts',
-      'src/process/supervise.ts',
-    ],
-    packages: [],
     node: true,
   },
   // loras to servers of other programs, by token ids; knows no way to train

@@ -1,4 +1,4 @@
-/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM or a host serves. */
+/** The GPU engine: `adapters/trainer` trains in processes of its own, vLLM serves. */
 import { join, resolve } from 'node:path'
 import { toAppError } from '../../src/errors.ts'
 import type { EngineBackend, TrainHooks } from '../host/backend.ts'
@@ -8,10 +8,8 @@ import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
-import { createHostedPublisher, type HostedPublisher } from '../publish/hosted/hosted.ts'
 import { createLoraFolder } from '../publish/vllm/lora-folder.ts'
 import type { VllmDeps, VllmServer } from '../publish/vllm/proofs.ts'
-import { openReceipts } from '../publish/receipts.ts'
 import { reachVllm, startVllm } from '../publish/vllm/start-vllm.ts'
 import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
@@ -74,7 +72,7 @@ const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraNam
  * `engine-unavailable` and try again, and the proxy goes to the upstream meanwhile.
  */
 const publishOrWarn = async (
-  publisher: Pick<VllmPublisher, 'publish'>,
+  publisher: VllmPublisher,
   model: string,
   { onMessage }: TrainHooks
 ): Promise<void> => {
@@ -91,29 +89,11 @@ const openPublisher = async (
   modelPath: string,
   base: BaseModel,
   loras: Loras
-): Promise<VllmPublisher | HostedPublisher> => {
-  const { options, dataDir, log } = deps
-  if (options.hosted === null) {
-    const server = await openServer(deps, modelPath, base)
-    return createVllmPublisher({
-      server,
-      base,
-      dtype: options.training.dtype,
-      loras,
-      log,
-      ...findingOf(options.vllm),
-    })
-  }
-  return createHostedPublisher({
-    ...options.hosted,
-    provider: 'Nebius Token Factory',
-    base,
-    loras,
-    log,
-    fetch,
-    now: Date.now,
-    receipts: await openReceipts(dataDir),
-  })
+): Promise<VllmPublisher> => {
+  const { options, log } = deps
+  const server = await openServer(deps, modelPath, base)
+  const { dtype } = options.training
+  return createVllmPublisher({ server, base, dtype, loras, log, ...findingOf(options.vllm) })
 }
 
 /**
@@ -132,7 +112,7 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
   const base = await openBase(modelPath, options.maxModelLen)
   // vLLM is told the paths, and has another working directory
   const loras = await Loras.open(join(dataDir, 'loras'), base, log)
-  const publisher = await openPublisher({ ...deps, dataDir }, modelPath, base, loras)
+  const publisher = await openPublisher(deps, modelPath, base, loras)
   const trainDeps = trainingOnGpu({
     base,
     modelPath,
@@ -146,7 +126,7 @@ export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBack
     loras,
     serving: publisher,
     train: async (task, hooks) => {
-      if (options.hosted === null) checkRank(task, maxLoraRank)
+      checkRank(task, maxLoraRank)
       const result = await trainByProcess(trainDeps, task, hooks)
       // so that it can answer when it is announced
       await publishOrWarn(publisher, result.model, hooks)

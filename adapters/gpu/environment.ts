@@ -1,7 +1,6 @@
 /** Environment variables → how the engine trains and serves. All mistakes are reported at once. Pure. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
-import type { EnginePrices } from '../../src/openai/engine-state.ts'
 import type { LaunchOptions } from '../launch/open-launcher.ts'
 import type { VllmOptions } from '../publish/vllm/start-vllm.ts'
 import type { TrainingOptions } from './training-on-gpu.ts'
@@ -19,8 +18,6 @@ export interface GpuOptions {
   maxModelLen: number
   maxLoraRank: number
   vllm: VllmOptions | RunningVllm
-  /** a host that serves in place of vLLM; null: vLLM does */
-  hosted: HostedOptions | null
   /** settings that are ignored, each with what stands in its place */
   ignored: string[]
 }
@@ -33,15 +30,6 @@ export interface RunningVllm {
   loraFolder: string | null
   /** a lora's name in `model`, with `{lora}` and `{base}` */
   loraName: string
-}
-
-export interface HostedOptions {
-  url: string
-  key: string
-  /** of the base model there */
-  model: string
-  /** null: not known */
-  prices: EnginePrices | null
 }
 
 export interface Machine {
@@ -94,17 +82,6 @@ const addresses = z
 /** Of `model` for a lora. Ray Serve has `{base}:{lora}`. */
 const LORA_NAME = '{lora}'
 
-/** Input and output; training is on the engine's own machine. */
-const hostedPrices = z
-  .string()
-  .regex(/^\d+(\.\d+)?,\d+(\.\d+)?$/, {
-    error: 'must be USD a million tokens of input and of output, such as 0.13,0.40',
-  })
-  .transform((text): EnginePrices => {
-    const [input = 0, output = 0] = text.split(',').map(Number)
-    return { input, output, training: 0 }
-  })
-
 const schema = z.object({
   ENGINE_MODEL: z.string({ error: 'must be set: the Hugging Face folder of the base model' }),
   ENGINE_ENCODER: z.string().optional(),
@@ -130,11 +107,6 @@ const schema = z.object({
   ENGINE_DSTACK_URL: httpUrl.optional(),
   ENGINE_DSTACK_TOKEN: z.string().optional(),
   ENGINE_DSTACK_PROJECT: z.string().default('main'),
-  ENGINE_PUBLISH: z.enum(['vllm', 'nebius']).default('vllm'),
-  ENGINE_HOSTED_URL: httpUrl.default('https://api.tokenfactory.nebius.com'),
-  ENGINE_HOSTED_KEY: z.string().optional(),
-  ENGINE_HOSTED_MODEL: z.string().optional(),
-  ENGINE_HOSTED_PRICES: hostedPrices.optional(),
   ENGINE_VLLM_URL: addresses.optional(),
   ENGINE_VLLM_KEY: z.string().default(''),
   ENGINE_LORA_FOLDER: z.string().optional(),
@@ -163,13 +135,6 @@ const needed = (read: Read, names: (keyof Read)[]): string[] =>
     .filter((name) => read[name] === undefined)
     .map((name) => `ENGINE_LAUNCH=${read.ENGINE_LAUNCH} needs ${name}`)
 
-const hostedOf = (read: Read): HostedOptions | null => {
-  const { ENGINE_PUBLISH: publish, ENGINE_HOSTED_KEY: key, ENGINE_HOSTED_MODEL: model } = read
-  if (publish === 'vllm' || key === undefined || model === undefined) return null
-  const url = read.ENGINE_HOSTED_URL.replace(/\/+$/, '')
-  return { url, key, model, prices: read.ENGINE_HOSTED_PRICES ?? null }
-}
-
 const faultsOf = (read: Read, device: string): string[] => [
   ...(device === 'cpu' && read.ENGINE_ATTENTION === 'flex'
     ? ['ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa']
@@ -193,20 +158,11 @@ const faultsOf = (read: Read, device: string): string[] => [
   ...(read.ENGINE_LORA_FOLDER === undefined && read.ENGINE_LORA_NAME !== LORA_NAME
     ? ['ENGINE_LORA_NAME is the name of loras in ENGINE_LORA_FOLDER: set that, too']
     : []),
-  ...(read.ENGINE_PUBLISH !== 'vllm' && hostedOf(read) === null
-    ? [
-        `ENGINE_PUBLISH=${read.ENGINE_PUBLISH} needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL, the base model's name there`,
-      ]
-    : []),
 ]
 
 const trainingOf = (read: Read, device: string): TrainingOptions => {
   const onGpu = device !== 'cpu'
-  const isShared =
-    onGpu &&
-    read.ENGINE_PUBLISH === 'vllm' &&
-    read.ENGINE_VLLM_URL === undefined &&
-    read.ENGINE_LAUNCH === 'local'
+  const isShared = onGpu && read.ENGINE_VLLM_URL === undefined && read.ENGINE_LAUNCH === 'local'
   return {
     device,
     dtype: read.ENGINE_DTYPE ?? (onGpu ? 'bfloat16' : 'float32'),
@@ -280,7 +236,6 @@ export const readGpuOptions = (env: NodeJS.ProcessEnv, machine: Machine): GpuOpt
     maxModelLen: read.ENGINE_VLLM_MAX_MODEL_LEN,
     maxLoraRank: read.ENGINE_VLLM_MAX_LORA_RANK,
     vllm: vllmOf(read, python),
-    hosted: hostedOf(read),
     ignored: Object.entries(GONE)
       .filter(([name]) => given[name] !== undefined)
       .map(([name, instead]) => `${name} is ignored: ${instead}`),

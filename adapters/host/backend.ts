@@ -3,7 +3,6 @@
  * queue.
  */
 import type { ChatMessage, ChatRequest, TokenLogprob, Usage } from '../../src/openai/chat.ts'
-import type { DeletionReceipt, EngineState } from '../../src/openai/engine-state.ts'
 import type {
   Hyperparameters,
   ModelObject,
@@ -67,10 +66,6 @@ export interface TrainResult {
 /** Every method throws AppError, `not-found` for an unknown model. */
 export interface EngineBackend {
   models(): ModelObject[]
-  /** Absent where all stays on this machine and nothing has a price by the token. Called often. */
-  state?(): EngineState
-  /** What a provider was told to delete, oldest first; absent where nothing leaves this machine. */
-  receipts?(): Promise<DeletionReceipt[]>
   /** The model's `fingerprint`, or null without one. Called for every completion. */
   fingerprint(model: string): string | null
   /**

@@ -1,8 +1,7 @@
-/** `/v1/models`, and the routes that OpenAI lacks: `/v1/engine`, `/v1/tokenize` and `/v1/loss`. */
+/** `/v1/models`, and the routes that OpenAI lacks: `/v1/tokenize` and `/v1/loss`. */
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
-import { MAX_RECEIPTS, UNKNOWN_ENGINE_STATE } from '../../src/openai/engine-state.ts'
 import type { LossRequest, ModelObject, TokenizeRequest } from '../../src/openai/fine-tuning.ts'
 import type { AppDeps } from './deps.ts'
 import type { EngineBackend } from './backend.ts'
@@ -32,11 +31,6 @@ const findModel = (backend: EngineBackend, id: string): ModelObject => {
 
 export const modelRoutes = ({ backend, jobs }: AppDeps): Hono =>
   new Hono()
-    .get('/engine', (c) => c.json(backend.state?.() ?? UNKNOWN_ENGINE_STATE))
-    .get('/engine/receipts', async (c) => {
-      const receipts = (await backend.receipts?.()) ?? []
-      return c.json({ object: 'list', data: receipts.slice(-MAX_RECEIPTS).toReversed() })
-    })
     .get('/models', (c) => c.json({ object: 'list', data: backend.models() }))
     // because a model's id may have slashes
     .get('/models/:id{.+}', (c) => c.json(findModel(backend, c.req.param('id'))))

@@ -22,14 +22,12 @@ export interface TrainerCommand {
   python: string
   /** `train.py` */
   script: string
-  /** told what keeps the trainer waiting, as names; all that holds */
-  onConditions?(conditions: string[]): void
   /** what to do about a process that keeps dying */
   advice?: string
 }
 
 const runOnce = async (
-  { python, script, onConditions }: TrainerCommand,
+  { python, script }: TrainerCommand,
   taskFile: string,
   hooks: TrainHooks
 ): Promise<ProcessEnd<Trained>> => {
@@ -47,7 +45,6 @@ const runOnce = async (
       const line = parseLine(text)
       if (line === null) return
       if (isEnd(line)) end = resultOf(line)
-      else if (line.kind === 'conditions') onConditions?.(line.conditions)
       else step = passOn(line, hooks) ?? step
     })
   let killer: NodeJS.Timeout | undefined
@@ -69,7 +66,6 @@ const runOnce = async (
     })
   })
   clearTimeout(killer)
-  onConditions?.([])
   hooks.signal.removeEventListener('abort', stop)
   return end ?? { died, step }
 }

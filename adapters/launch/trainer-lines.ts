@@ -26,8 +26,6 @@ type News =
       eta_seconds: number
     }
   | { kind: 'message'; level: 'info' | 'warn'; message: string }
-  /** what keeps it waiting, as names; all that holds */
-  | { kind: 'conditions'; conditions: string[] }
 
 /** `number` only in a report's file. */
 export type TrainerLine = (TrainerEnd | News) & { number?: number }
@@ -53,7 +51,6 @@ export const passOn = (line: News, hooks: TrainHooks): number | null => {
     hooks.onMessage(line.level, line.message)
     return null
   }
-  if (line.kind === 'conditions') return null
   hooks.onProgress({
     step: line.step,
     totalSteps: line.total_steps,

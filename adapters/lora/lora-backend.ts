@@ -7,11 +7,6 @@ import { randomInt } from 'node:crypto'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
-import {
-  UNKNOWN_ENGINE_STATE,
-  type DeletionReceipt,
-  type EngineState,
-} from '../../src/openai/engine-state.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
@@ -41,9 +36,6 @@ export interface LoraServing extends TokenGenerator {
   losses(lora: string | null, rows: TrainingRow[]): Promise<RowLosses>
   /** Forgets a lora. @throws AppError `conflict` while requests use it */
   unload(lora: string): Promise<void>
-  /** Of a provider that serves; absent where the machine is the operator's. */
-  state?(): EngineState
-  receipts?(): Promise<DeletionReceipt[]>
   close(): Promise<void>
 }
 
@@ -99,14 +91,6 @@ class LoraBackend implements EngineBackend {
       { id: base.name, created: 0, fingerprint: this.baseFingerprint, ...common },
       ...loras.list().map(({ id, created }) => ({ id, created, parent: base.name, ...common })),
     ]
-  }
-
-  state(): EngineState {
-    return this.parts.serving.state?.() ?? UNKNOWN_ENGINE_STATE
-  }
-
-  async receipts(): Promise<DeletionReceipt[]> {
-    return (await this.parts.serving.receipts?.()) ?? []
   }
 
   fingerprint(model: string): string | null {

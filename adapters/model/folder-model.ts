@@ -111,11 +111,8 @@ const readEosIds = (folder: string, tokenizer: TokenizerJson, eosText?: string):
   return [...new Set([...(named === undefined ? [] : [named]), ...listed])]
 }
 
-/**
- * @param withWeights false needs no file of them, and gives no tensors
- * @throws AppError `invalid-model`
- */
-export const readFolderModel = (folder: string, withWeights = true): ModelParts => {
+/** @throws AppError `invalid-model` */
+export const readFolderModel = (folder: string): ModelParts => {
   const shape = readConfig(folder)
   const tokenizer = readJson(join(folder, 'tokenizer.json')) as unknown as TokenizerJson
   const tokenizerConfig = readOptionalJson(join(folder, 'tokenizer_config.json'))
@@ -128,6 +125,6 @@ export const readFolderModel = (folder: string, withWeights = true): ModelParts 
     templateTokens: tokens,
     eosIds: readEosIds(folder, tokenizer, tokens.eos_token),
     name: basename(resolve(folder)),
-    ...(withWeights ? openWeights(folder) : { tensors: new Map(), files: [] }),
+    ...openWeights(folder),
   }
 }

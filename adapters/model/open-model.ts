@@ -103,17 +103,6 @@ const fingerprintOf = (
   return hash.digest('hex')
 }
 
-/** Of a model that is computed elsewhere, whose weights are known by a name alone. */
-const fingerprintElsewhere = (
-  { config, extras, tokenizer }: ModelParts,
-  identity: string
-): string => {
-  const shape = Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256')
-    .update(JSON.stringify([identity, shape, extras, tokenizer.model]))
-    .digest('hex')
-}
-
 const tokenizerHashOf = ({
   model,
   added_tokens,
@@ -159,26 +148,5 @@ export const openModel = async (path: string): Promise<OpenedModel> => {
   } catch (error) {
     close()
     throw error
-  }
-}
-
-/**
- * A model that another computes: of its folder the configuration and the tokenizer's files suffice.
- * @param folder a Hugging Face folder
- * @param identity of the weights: who computes them, and their name there
- * @throws AppError `invalid-model` as `openModel`
- */
-export const openWithoutWeights = async (folder: string, identity: string): Promise<BaseModel> => {
-  const stats = statSync(folder, { throwIfNoEntry: false })
-  if (!stats?.isDirectory())
-    throw new AppError('invalid-model', `there is no Hugging Face folder at ${folder}`)
-  const parts = readFolderModel(folder, false)
-  return {
-    config: parts.config,
-    ...languageParts(parts),
-    fingerprint: fingerprintElsewhere(parts, identity),
-    tokenizerHash: tokenizerHashOf(parts.tokenizer),
-    parameters: parameterCount(parts.config),
-    name: parts.name,
   }
 }

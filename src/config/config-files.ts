@@ -31,7 +31,6 @@ const [SAMPLES, ANSWERS_TODAY] = [2, 2]
 export const economicsSettings = (config: Config, prices: Price[]): EconomicsSettings => ({
   prices,
   engineUsdPerHour: config.engineUsdPerHour,
-  trainRows: config.internalize.trainRows,
   captureShare: config.capture.share,
   trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,

@@ -24,19 +24,6 @@ type EngineConfig =
   | { kind: 'none' }
   | { kind: 'fake' }
   | { kind: 'onnx'; modelPath: string | null; encoderPath: string | null; threads: number }
-  | {
-      kind: 'tinker'
-      modelPath: string
-      encoderPath: string | null
-      threads: number
-      /** the base model's name at the provider */
-      baseModel: string
-      apiKey: string
-      baseUrl: string | null
-      /** USD a million tokens; null: the list's */
-      prices: { input: number; output: number; training: number } | null
-      python: string | null
-    }
   | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
 
 const machineOf = (env: Environment): EngineMachine | null =>
@@ -49,26 +36,8 @@ const machineOf = (env: Environment): EngineMachine | null =>
         idleMs: env.ENGINE_IDLE_MINUTES * MINUTE_MS,
       }
 
-const tinkerOf = (env: Environment): EngineConfig => {
-  const { MODEL_PATH, TINKER_BASE_MODEL, TINKER_API_KEY, TINKER_PRICES: prices } = env
-  return {
-    kind: 'tinker',
-    // that these are there was checked with the environment
-    modelPath: MODEL_PATH ?? '',
-    baseModel: TINKER_BASE_MODEL ?? '',
-    apiKey: TINKER_API_KEY ?? '',
-    encoderPath: env.ENCODER_PATH,
-    threads: env.ENGINE_THREADS,
-    baseUrl: env.TINKER_BASE_URL,
-    prices: prices && { input: prices[0], output: prices[1], training: prices[2] },
-    python: env.TINKER_PYTHON,
-  }
-}
-
 const engineOf = (env: Environment): EngineConfig => {
   switch (env.ENGINE) {
-    case 'tinker':
-      return tinkerOf(env)
     case 'onnx':
       return {
         kind: 'onnx',

@@ -77,18 +77,6 @@ const usd = optional
   .transform((value) => (value === null ? null : Number(value)))
   .pipe(z.number().min(0).nullable())
 
-/** USD a million tokens of input, output and training; null: not set. */
-const tokenPrices = optional
-  // `Number` takes nothing for 0
-  .transform((value) => value?.split(',').map((part) => (part.trim() ? Number(part) : NaN)) ?? null)
-  .pipe(
-    z
-      .tuple([z.number().min(0), z.number().min(0), z.number().min(0)], {
-        error: 'must be three prices in USD a million tokens: input,output,training',
-      })
-      .nullable()
-  )
-
 /** Separated by commas. */
 const names = z
   .string()
@@ -243,7 +231,7 @@ const SCHEMA = z.object({
   BODY_RETENTION_DAYS: whole(30, 1),
   RECORD_RETENTION_DAYS: whole(365, 1),
 
-  ENGINE: z.enum(['none', 'onnx', 'tinker', 'fake', 'http']).default('none'),
+  ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
   MODEL_PATH: optional,
   ENCODER_PATH: optional,
   ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
@@ -254,11 +242,6 @@ const SCHEMA = z.object({
   ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
   ENGINE_USD_PER_HOUR: usd,
-  TINKER_BASE_MODEL: optional,
-  TINKER_API_KEY: optional,
-  TINKER_BASE_URL: optional.pipe(baseUrlSchema('TINKER_API_KEY').nullable()),
-  TINKER_PRICES: tokenPrices,
-  TINKER_PYTHON: optional,
   HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
@@ -334,14 +317,8 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
         'or MODEL_PATH for loras (a GGUF file or a Hugging Face folder)',
     ],
     [
-      env.ENGINE !== 'onnx' && env.ENGINE !== 'tinker' && env.ENCODER_PATH !== null,
-      'ENCODER_PATH: only valid with ENGINE=onnx or tinker; another engine has its own encoder',
-    ],
-    [
-      env.ENGINE === 'tinker' &&
-        [env.MODEL_PATH, env.TINKER_BASE_MODEL, env.TINKER_API_KEY].includes(null),
-      'TINKER_BASE_MODEL, TINKER_API_KEY, MODEL_PATH: needed with ENGINE=tinker; the folder has the ' +
-        'tokenizer and config.json of that base model (docs/tinker.md)',
+      env.ENGINE !== 'onnx' && env.ENCODER_PATH !== null,
+      'ENCODER_PATH: only valid with ENGINE=onnx; another engine has its own encoder',
     ],
     [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
     [

@@ -5,11 +5,6 @@
 import { AppError } from '../errors.ts'
 import type { ChatChunk, ChatCompletion } from '../openai/chat.ts'
 import type { ErrorBody } from '../openai/error-body.ts'
-import {
-  readDeletionReceipts,
-  readEngineState,
-  UNKNOWN_ENGINE_STATE,
-} from '../openai/engine-state.ts'
 import { EventReader } from '../openai/event-reader.ts'
 import type {
   FileObject,
@@ -36,8 +31,6 @@ interface List<Item> {
 const PAGE_SIZE = 100
 /** Of uploads, job creation (the engine checks every row) and losses. */
 const LONG = { timeoutMs: 600_000 }
-/** Short, because the worker does nothing else meanwhile. */
-const STATE_MS = 5_000
 /** Messages are rare, so the newest metrics are among this many events. */
 const NEWEST_EVENTS = 10
 
@@ -154,29 +147,6 @@ const jobMethods = (call: Call) =>
     cancelJob: (id) => call.json<JobObject>(jobPath(id, '/cancel'), { method: 'POST', body: {} }),
   }) satisfies Partial<Engine>
 
-/** @param read null for an answer that is not the contract's @returns `missing` without such a route */
-const readRoute = async <Result>(
-  call: Call,
-  path: string,
-  read: (body: unknown) => Result | null,
-  missing: Result
-): Promise<Result> => {
-  let body: unknown
-  try {
-    body = await call.json<unknown>(path, {}, { timeoutMs: STATE_MS })
-  } catch (error) {
-    if (error instanceof AppError && error.code === 'not-found') return missing
-    throw error
-  }
-  const result = read(body)
-  if (result === null)
-    throw new AppError(
-      'internal',
-      `engine ${call.engine} answers ${path} in another form than the contract's`
-    )
-  return result
-}
-
 /** No method retries. */
 export const createEngine = (options: EngineOptions): Engine => {
   const { name, timeoutMs = 30_000, generationTimeoutMs = 120_000 } = options
@@ -187,8 +157,6 @@ export const createEngine = (options: EngineOptions): Engine => {
   return {
     name,
     models: async () => (await call.json<List<ModelObject>>('/models')).data,
-    state: () => readRoute(call, '/engine', readEngineState, UNKNOWN_ENGINE_STATE),
-    receipts: () => readRoute(call, '/engine/receipts', readDeletionReceipts, []),
     async uploadRows(rows, filename) {
       const form = new FormData()
       form.set('purpose', 'fine-tune')

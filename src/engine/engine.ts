@@ -10,7 +10,6 @@ import type {
   TokenLogprob,
   Usage,
 } from '../openai/chat.ts'
-import type { DeletionReceipt, EngineState } from '../openai/engine-state.ts'
 import type {
   FileObject,
   JobEvent,
@@ -42,10 +41,6 @@ export interface JobProgress {
 export interface Engine {
   readonly name: string
   models(): Promise<ModelObject[]>
-  /** An engine that has no such route says nothing of itself. */
-  state(): Promise<EngineState>
-  /** What a provider was told to delete, newest first; as `state` without such a route. */
-  receipts(): Promise<DeletionReceipt[]>
   /** @returns the file's id */
   uploadRows(rows: TrainingRow[], filename: string): Promise<string>
   /** Newest first. */

@@ -1,7 +1,6 @@
 /** Reads the newest requests of a live route from the log: their costs, latencies and reasons. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
-import { priceOfProvider } from '../core/cost/provider-prices.ts'
 import {
   winningArm,
   winningLora,
@@ -11,7 +10,6 @@ import {
 import type { StoredRecord } from '../core/log/record.ts'
 import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'
-import { providerPricesOf, readEngineNote } from './engine-note.ts'
 
 /** Answers of the lora that are looked at. */
 const ANSWERS = 1_000
@@ -66,11 +64,7 @@ export const loadRecentTraffic = async (
   const calls = await newestCalls(store, internalization.templateVersion, lora)
   const winner = winningArm(internalization)
   const model = winner?.model
-  const provider = await providerPricesOf(store, await readEngineNote(store))
-  const ofEngine =
-    provider === null
-      ? findPrice(prices, planOf(internalization).baseModel)
-      : priceOfProvider(provider)
+  const ofEngine = findPrice(prices, planOf(internalization).baseModel)
   // a head answers on the engine's own machine
   const ofWinner = winner?.encoder === undefined ? ofEngine : null
   const adaptedPrice = model === undefined ? ofWinner : findPrice(prices, model.name)

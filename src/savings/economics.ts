@@ -15,7 +15,7 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { readCaches, type KnownCaches } from './caches.ts'
-import { adaptedPriceOf, providerPricesOf, readEngineNote } from './engine-note.ts'
+import { adaptedPriceOf } from './base-model.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -53,7 +53,7 @@ const draftWith =
   (store: Store, trafficOf: Measure['read'] | Measure['known']): DraftAll =>
   async (templates, internalizations, settings) => {
     const planned = internalizations.findLast(({ plan }) => plan !== null)?.plan?.baseModel
-    const adaptedPrice = await adaptedPriceOf(store, settings, planned)
+    const adaptedPrice = await adaptedPriceOf(store, settings.prices, planned)
     const drafts = new Map<string, Draft>()
     // one after another, because the store's thread has other calls to answer
     for (const template of templates) {
@@ -98,25 +98,12 @@ const economicsWithin =
     return [[version, economicsOf(own, { model, engineUsd, mendedShare, settings })]]
   }
 
-/** With the prices of the engine's provider as they are now. */
-const presentSettings = async (
-  store: Store,
-  configured: EconomicsSettings
-): Promise<EconomicsSettings> => {
-  const note = await readEngineNote(store)
-  const provider = await providerPricesOf(store, note)
-  if (provider !== null) return { ...configured, provider }
-  const unpricedProvider = note?.state.provider ?? null
-  return unpricedProvider === null ? configured : { ...configured, unpricedProvider }
-}
-
 export const openEconomics = (
   store: Store,
-  configured: EconomicsSettings,
+  settings: EconomicsSettings,
   now: () => number
 ): Economics => {
-  const measure = createMeasure(store, configured, now)
-  const present = () => presentSettings(store, configured)
+  const measure = createMeasure(store, settings, now)
   const listInternalizations = () => store.internalizations.list({ recordIds: false })
 
   const draftAll = draftWith(store, measure.read)
@@ -126,7 +113,6 @@ export const openEconomics = (
     draft: DraftAll,
     templates: readonly Template[]
   ): Promise<Map<string, TemplateEconomics>> => {
-    const settings = await present()
     const routed = (await store.routes.list()).map(({ template }) => template)
     const drafts = await draft([...routed, ...templates], await listInternalizations(), settings)
     const versions = new Set(routed.map(({ version }) => version))
@@ -140,21 +126,17 @@ export const openEconomics = (
   }
 
   const readHours = createHoursReader(store, now)
-  const savingsFrom = async (
-    drafts: Map<string, Draft>,
-    settings: EconomicsSettings
-  ): Promise<SavingsReport> =>
+  const savingsFrom = async (drafts: Map<string, Draft>): Promise<SavingsReport> =>
     savingsReport(store, settings, { drafts, hours: await readHours(), now: now() })
 
   return {
     assess: (templates) => assessWith(draftAll, templates),
-    caches: (withText) => readCaches(store, configured, withText),
+    caches: (withText) => readCaches(store, settings, withText),
     async savings() {
       const internalizations = await listInternalizations()
       const templates = await store.templates.list()
       const worked = workedTemplates({ internalizations, templates })
-      const settings = await present()
-      return savingsFrom(await draftAll(worked, internalizations, settings), settings)
+      return savingsFrom(await draftAll(worked, internalizations, settings))
     },
     known: async (templates) =>
       templates.some((template) => measure.known(template) !== undefined)
@@ -162,10 +144,9 @@ export const openEconomics = (
         : new Map(),
     async knownSavings(read) {
       const worked = workedTemplates(read)
-      const settings = await present()
       const drafts = await draftKnown(worked, read.internalizations, settings)
       const isKnown = worked.every(({ version }) => drafts.has(version))
-      return isKnown ? savingsFrom(drafts, settings) : null
+      return isKnown ? savingsFrom(drafts) : null
     },
   }
 }

@@ -13,11 +13,9 @@ import {
 import { datedPrices, type DatedPrice } from '../core/cost/price-list.ts'
 import { priceAt } from '../core/cost/price-tiers.ts'
 import { findPrice, tokensCost } from '../core/cost/prices.ts'
-import { priceOfProvider, type ProviderPrices } from '../core/cost/provider-prices.ts'
 import {
   engineHoursUsd,
   trainedSeconds,
-  trainingCost,
   type Draft,
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
@@ -63,14 +61,10 @@ export interface SavingsReport {
   at: number
   /** null: not set, and engine hours cost nothing */
   engineUsdPerHour: number | null
-  /** that computes for the engine, and asks for tokens in place of hours; null: none, or its prices are not known */
-  provider: ProviderPrices | null
-  /** name of one whose prices are not known; its costs are left out of all figures */
-  unpricedProvider: string | null
   periods: Record<PeriodName | 'all', PeriodSavings>
   /** dollars that one answer of a template's lora saves, before costs */
   perAnswerUsd: Record<string, number>
-  /** of the models in the log, and of the engine's where a provider has prices */
+  /** of the models in the log */
   prices: DatedPrice[]
 }
 
@@ -130,7 +124,7 @@ const trainingUsdOf = (ledger: Ledger, from: number, version: string): number =>
     .filter((row) => endOf(ledger, row, 'evaluating') >= from)
     .reduce((sum, { id }) => sum + (ledger.proofsUsd.get(id) ?? 0), 0)
   const engineUsd = trainedSince(ledger, from, own).reduce(
-    (sum, row) => sum + trainingCost(row, settings),
+    (sum, row) => sum + engineHoursUsd(trainedSeconds(row) / 3600, settings),
     0
   )
   return engineUsd + evaluationUsd + proofsUsd
@@ -290,22 +284,15 @@ export const savingsReport = async (
   return {
     at: now,
     engineUsdPerHour: settings.engineUsdPerHour,
-    provider: settings.provider ?? null,
-    unpricedProvider: settings.unpricedProvider ?? null,
     periods,
     perAnswerUsd: Object.fromEntries(
       [...drafts].flatMap(([version, { perCallUsd }]) =>
         perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.adapted]]
       )
     ),
-    prices: [
-      ...datedPrices(
-        settings.prices,
-        hours.flatMap(({ charged }) => charged.map(({ model }) => model))
-      ),
-      ...(settings.provider === undefined
-        ? []
-        : datedPrices([priceOfProvider(settings.provider)], [settings.provider.model])),
-    ],
+    prices: datedPrices(
+      settings.prices,
+      hours.flatMap(({ charged }) => charged.map(({ model }) => model))
+    ),
   }
 }

@@ -12,8 +12,6 @@ const engineText = ({ engine }: Config): string => {
         ...(engine.encoderPath === null ? [] : ['label heads']),
         ...(engine.modelPath === null ? [] : ['loras']),
       ].join(' and ')
-    case 'tinker':
-      return `loras of ${engine.baseModel} at Tinker, which gets rows and requests`
     case 'http':
       return engine.url
     case 'fake':

@@ -18,7 +18,6 @@ import {
   type ForgetTask,
   type LearnedCount,
 } from '../lifecycle/forget-task.ts'
-import { keepReceipts } from '../savings/engine-note.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { dropSketch } from './detect.ts'
@@ -111,7 +110,6 @@ const cleanEngine = async (
   if (engine === null || !(await claim(trained))) return false
   const noted = new Set((await store.internalizations.list()).flatMap(lorasOf))
   await deleteTrainingData(engine, trained, { named: loras, noted })
-  await keepReceipts(store, await engine.receipts())
   return true
 }
 

@@ -10,7 +10,6 @@ import { openCaches, type Caches } from './caches.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import type { EngineAccess, EngineState } from './engine-access.ts'
-import { noteEngine } from './engine/note-engine.ts'
 import { settleForgotten } from './forget.ts'
 import { createStarts } from './internalize/start.ts'
 import { createMayStart } from './internalize/would-pay.ts'
@@ -97,10 +96,6 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   return {
     async step({ need, present: engine }, isHurried) {
       await power?.settle(need)
-      // one that is away is not asked, nor a machine that the worker starts while it may be off
-      const isIdle = need === null && deps.engineCommands === null
-      const asked = isIdle ? deps.engine : engine
-      if (asked !== null) await noteEngine(deps, asked)
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
       if (forgotten.isDetectorStale) await renew()
       if (forgotten.isEngineLost) access.lost()

@@ -178,7 +178,6 @@ describe('admin API', () => {
         Object.keys(item).map((method) => `${method} ${path}`)
       )
       expect(operations.toSorted()).toEqual([
-        'get /forget/receipts',
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/control-group',
@@ -630,7 +629,6 @@ describe('admin API', () => {
       await store.internalizations.create(exampleApproved('a'))
       expect((await get('/status')).body).toEqual({
         ...exampleStatus({ routes: 3 }),
-        engineState: null,
         templates: 1,
         internalizations: { approval: 1 },
         forgetting: 0,

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import OpenAI, { toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import { readDeletionReceipts, readEngineState } from '../../src/openai/engine-state.ts'
 import type {
   Hyperparameters,
   JobObject,
@@ -33,8 +32,6 @@ export interface Capabilities {
   slowPrompt: ChatMessage[] | null
   /** feature → why the engine lacks it, or where it is tested */
   lacks?: Partial<Record<Feature, string>>
-  /** a third party that computes for it; absent where all stays on this machine */
-  provider?: string
   /** feature → how often it may be tried again, where the machine and not the engine is at fault */
   retries?: Partial<Record<Feature, number>>
 }
@@ -64,15 +61,7 @@ export const describeContract = (
   startEngine: (dataDir: string) => Promise<RunningEngine>,
   capabilities: Capabilities
 ): void => {
-  const {
-    baseModel,
-    rows,
-    shortTraining,
-    longTraining,
-    lacks = {},
-    retries = {},
-    provider,
-  } = capabilities
+  const { baseModel, rows, shortTraining, longTraining, lacks = {}, retries = {} } = capabilities
   /** For jobs when no test asks their lora anything. */
   const briefTraining = { ...shortTraining, max_steps: 2 }
   const firstPrompt = rows[0]!.messages.slice(0, -1)
@@ -151,19 +140,6 @@ export const describeContract = (
         const response = await driver.post('/embeddings', {})
         expect(response.status).toBe(404)
         expect(await response.json()).toMatchObject({ error: { code: 'not_found' } })
-      })
-    })
-
-    describe('the engine itself', () => {
-      it('says who computes, at what price, and what keeps it from working', async () => {
-        const state = readEngineState(await driver.get('/engine'))
-        expect(state).not.toBeNull()
-        expect(state!.provider ?? '').toBe(provider ?? '')
-        expect(state!.conditions).toEqual([])
-      })
-
-      it('lists what its provider was told to delete', async () => {
-        expect(readDeletionReceipts(await driver.get('/engine/receipts'))).not.toBeNull()
       })
     })
 

@@ -7,7 +7,6 @@ import type { RouteOutcome } from '../../src/core/log/record.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import { saveEngineNote } from '../../src/savings/engine-note.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../kit/records/examples.ts'
@@ -146,23 +145,6 @@ describe('savings on the command line', () => {
     expect((JSON.parse(own) as SavingsReport).prices).toEqual([
       { model: ORDER_PRICE.model, asOf: ORDER_PRICE.asOf },
     ])
-  })
-
-  it('say that the costs of a provider without prices are left out', async () => {
-    const store = await openStore({ dataDir })
-    const state = { object: 'engine' as const, provider: 'Example', prices: null, conditions: [] }
-    await saveEngineNote(store, { at: 1, askedAt: 1, state })
-    await store.close()
-    const hourless = { ...priced, ENGINE_USD_PER_HOUR: '' }
-    const text = oneLine(await cli(hourless, 'savings'))
-    expect(text).toMatch(
-      /Example computes for the engine, and its prices are not known:.* left out/
-    )
-    expect(text).not.toMatch(/counts as (free|0)/)
-    const { unpricedProvider } = JSON.parse(
-      await cli(hourless, 'savings', '--json')
-    ) as SavingsReport
-    expect(unpricedProvider).toBe('Example')
   })
 
   it('count models without a price as zero, and say so', async () => {

@@ -89,32 +89,6 @@ it('without a file descriptor SkyPilot is not asked, and its run counts as not s
   expect(result).toMatchObject([refused, refused])
 })
 
-it('without a file descriptor the client of a provider is started again later', () => {
-  const result = resultOf(
-    `import { TinkerChild } from './adapters/publish/tinker/tinker-child.ts'
-    const command = { python: 'true', script: 'serve.py', baseModel: 'base', env: process.env }`,
-    `new Promise((resolve) => {
-      const told = []
-      const child = new TinkerChild({
-        command,
-        onConditions: (conditions) => told.push(conditions),
-        log: async (_level, message, fields) => {
-          told.push(message, fields, await called)
-          await child.close()
-          resolve(told)
-        },
-      })
-      const called = child.call({ call: 'score' }).catch(({ code }) => code)
-    })`
-  )
-  expect(result).toEqual([
-    ['away'],
-    expect.stringContaining('client ended (spawn true EMFILE)'),
-    { restart_ms: 1000 },
-    'engine-unavailable',
-  ])
-})
-
 it('without a file descriptor a server of the GPU is not started, and says so', () => {
   const result = resultOf(
     `import { LeashedChild } from './adapters/publish/vllm/leashed-child.ts'

@@ -1,7 +1,6 @@
 /** Forgetting: first a look, then a decision, and never by a person who only looks. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { keepReceipts } from '../../src/savings/engine-note.ts'
 import { forgetTasks } from '../../src/lifecycle/forget-task.ts'
 import {
   exampleApproved,
@@ -101,15 +100,6 @@ describe('forgetting', () => {
     )
     expect(markup).toContain('value="&quot;&gt;&lt;b&gt;x"')
     expect(markup).toMatch(/<textarea[^>]*>r1<\/textarea>/)
-  })
-
-  it('lists what the provider of an engine was told to delete', async () => {
-    expect(await page.view('/admin/forget')).not.toContain('told to delete')
-    const receipt = { provider: 'Example', object: 'lora-<1>', requested_at: 1, confirmed_at: null }
-    await keepReceipts(page.store, [receipt, { ...receipt, object: 'file-<1>', confirmed_at: 3 }])
-    const markup = await page.view('/admin/forget')
-    expect(markup.match(/(lora|file)-&lt;1&gt;/g)).toHaveLength(2)
-    expect(markup).toContain('not confirmed')
   })
 
   it('is not offered to a person who only looks, and refused', async () => {

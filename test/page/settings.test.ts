@@ -1,7 +1,6 @@
 /** Settings: what is in force, and no secret. */
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
-import { saveEngineNote } from '../../src/savings/engine-note.ts'
 import { READ_TOKEN, usePage } from './harness.ts'
 
 const SECRET = 'sk-very-secret'
@@ -55,30 +54,6 @@ describe('settings', () => {
       expect(await page.view(view)).toContain(dark)
     await page.submit('/admin/settings', path, { theme: '"><script>', keys: 'on' })
     expect(await page.view('/admin')).toContain('<html lang="en" data-theme="system">')
-  })
-
-  it('say who computes for the engine, at what price, and what is wrong, on both views', async () => {
-    expect(await page.view('/admin/settings')).not.toContain('The engine')
-    const conditions = [
-      { kind: 'key-refused' as const, message: 'It refuses the key <b>: set another.', since: 1 },
-      { kind: 'throttled' as const, message: 'It takes fewer calls.', since: 2 },
-    ]
-    const prices = { input: 0.1, output: 0.4, training: 0.44 }
-    const state = { object: 'engine' as const, provider: 'Example', prices, conditions }
-    await saveEngineNote(page.store, { at: 1, askedAt: 1, state })
-    for (const view of ['/admin/settings', '/admin']) {
-      const markup = await page.view(view)
-      expect(markup).toMatch(/notice bad[^>]*>[^]*?It refuses the key &lt;b&gt;: set another/)
-      expect(markup).toMatch(/notice waits[^>]*>[^]*?It takes fewer calls/)
-    }
-    const markup = await page.view('/admin/settings')
-    expect(markup).toContain('Example computes for the engine, at 0.1 USD a million input')
-    expect(await page.view('/admin?savings=on')).not.toContain('ENGINE_USD_PER_HOUR is not set')
-    const unpriced = { at: 1, askedAt: 1, state: { ...state, prices: null } }
-    await saveEngineNote(page.store, unpriced)
-    expect(await page.view('/admin?savings=on')).toMatch(
-      /Example computes for the engine, and its prices are not known: [^.]*\. Its costs are left out\./
-    )
   })
 
   it('are shown to a person who only looks', async () => {

@@ -1,9 +1,8 @@
-/** What processes that run code of others are given: a trainer here, the client of a provider. */
+/** What processes that run code of others are given: a trainer, vLLM. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
-import { TinkerChild } from '../../adapters/publish/tinker/tinker-child.ts'
 import { serveEnvironment } from '../../adapters/publish/vllm/start-vllm.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
@@ -30,7 +29,6 @@ const given = async (): Promise<string> => {
 
 const stubbed = (): void => {
   for (const name of SECRETS) vi.stubEnv(name, 'hush')
-  vi.stubEnv('TINKER_API_KEY', 'its own')
   vi.stubEnv('TOKENIZERS_PARALLELISM', 'false')
 }
 
@@ -53,21 +51,7 @@ describe('a process that runs code of others', () => {
     stop.abort(new Error('enough'))
     await ended
     expect(environment).not.toContain('hush')
-    expect(environment).toMatch(/TINKER_API_KEY=its own/)
     expect(environment).toMatch(/TOKENIZERS_PARALLELISM=false/)
-  })
-
-  it('gets none as a provider’s client', async () => {
-    stubbed()
-    const child = new TinkerChild({
-      command: { python, script: 'serve.py', baseModel: 'base', env: process.env },
-      onConditions: () => undefined,
-      log: () => undefined,
-    })
-    const environment = await given()
-    await child.close()
-    expect(environment).not.toContain('hush')
-    expect(environment).toMatch(/TINKER_API_KEY=its own/)
   })
 
   it('gets none of the engine’s as vLLM', () => {

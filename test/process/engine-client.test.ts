@@ -5,7 +5,6 @@ import { listen } from '../../adapters/host/host.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { UNKNOWN_ENGINE_STATE } from '../../src/openai/engine-state.ts'
 import { ROWS, TOKEN, finished, startTestEngine, until } from '../contract/harness.ts'
 import { ownFolder } from '../kit/temporary-folder.ts'
 
@@ -100,17 +99,6 @@ describe('engine client', () => {
       code: 'not-found',
       param: 'model',
     })
-  })
-
-  it('takes an engine without the route as one that says nothing of itself', async () => {
-    const { engine } = await startTestEngine(ownFolder())
-    expect(await engine.state()).toEqual(UNKNOWN_ENGINE_STATE)
-    const error = { error: { message: 'no route GET /v1/engine', code: 'not_found' } }
-    const older = engineAnswering(() => Response.json(error, { status: 404 })).engine
-    expect(await older.state()).toEqual(UNKNOWN_ENGINE_STATE)
-    expect(await older.receipts()).toEqual([])
-    const strange = engineAnswering(() => Response.json({ object: 'engine', provider: 7 })).engine
-    await expect(strange.state()).rejects.toMatchObject({ code: 'internal' })
   })
 
   it('reads all pages of a list', async () => {

@@ -34,7 +34,6 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   money: {
     prices: [PRICE],
     engineUsdPerHour: null,
-    trainRows: 6000,
     captureShare: 1,
     trafficShare: 1,
     trainSeconds: null,

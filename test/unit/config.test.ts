@@ -28,23 +28,6 @@ describe('the configuration', () => {
     })
   })
 
-  it('reads a provider with its prices', () => {
-    const { engine } = parseConfig({
-      ENGINE: 'tinker',
-      MODEL_PATH: 'base',
-      TINKER_BASE_MODEL: 'Qwen/Qwen3-8B',
-      TINKER_API_KEY: 'key',
-      TINKER_PRICES: '0.1,0.2,0.3',
-      ENCODER_PATH: 'minilm',
-    })
-    expect(engine).toMatchObject({
-      kind: 'tinker',
-      prices: { input: 0.1, output: 0.2, training: 0.3 },
-      encoderPath: 'minilm',
-      baseUrl: null,
-    })
-  })
-
   it('names other models as arms, each once', () => {
     const { arms, modelProofUsd } = parseConfig({
       ARMS: 'label-head, model:openai/gpt-6-luna:free,model:openai/gpt-6-luna:free',
@@ -68,11 +51,6 @@ describe('the configuration', () => {
     [{ ARMS: 'model:gpt luna' }, /ARMS/],
     [{ MODEL_PROOF_USD: '-1' }, /MODEL_PROOF_USD/],
     [{ MODEL_PROOF_USD: 'much' }, /MODEL_PROOF_USD/],
-    [{ ENGINE: 'tinker', MODEL_PATH: 'base' }, /TINKER_API_KEY, MODEL_PATH: needed with/],
-    [{ TINKER_PRICES: '0.1,,0.2' }, /TINKER_PRICES/],
-    [{ TINKER_PRICES: '0.1,-0.2,0.3' }, /TINKER_PRICES/],
-    [{ TINKER_PRICES: '0.1,0.2' }, /TINKER_PRICES: must be three prices/],
-    [{ TINKER_BASE_URL: 'https://key@there' }, /TINKER_BASE_URL: .* TINKER_API_KEY/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
     [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],

@@ -99,7 +99,6 @@ describe('another model of the upstreams', () => {
     settings: {
       prices: [large, small],
       engineUsdPerHour: null,
-      trainRows: 6000,
       captureShare: 1,
       trafficShare: 0.97,
       trainSeconds: null,
@@ -133,6 +132,13 @@ describe('another model of the upstreams', () => {
   it('has no known costs without a price', () => {
     const settings = { ...input.settings, arms: ['model:unpriced'] as const }
     expect(draftOf({ ...input, settings }).perCallUsd).toBeNull()
+  })
+
+  it('is priced, and a head is not: it answers on the engine’s own machine', () => {
+    const price = (arms: readonly ('label-head' | 'query-only')[]) =>
+      draftOf({ ...input, adaptedPrice: small, settings: { ...input.settings, arms } }).adaptedPrice
+    expect(price(['query-only'])).toBe(small)
+    expect(price(['label-head'])).toBeNull()
   })
 
   it('saves the difference of both prices', () => {

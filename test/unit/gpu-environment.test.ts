@@ -50,7 +50,7 @@ describe('environment of the GPU engine', () => {
   })
 
   it('refuses an address with a password, and does not repeat it', () => {
-    for (const name of ['ENGINE_VLLM_URL', 'ENGINE_HOSTED_URL', 'ENGINE_DSTACK_URL']) {
+    for (const name of ['ENGINE_VLLM_URL', 'ENGINE_DSTACK_URL']) {
       const env = { ...MODEL, [name]: 'http://me:hunter2@gpu:8000' }
       expect(() => readGpuOptions(env, GPU)).toThrow(new RegExp(`^${name}.*: must have no user`))
       expect(() => readGpuOptions(env, GPU)).not.toThrow(/hunter2/)
@@ -72,20 +72,6 @@ describe('environment of the GPU engine', () => {
     const server = { ENGINE_DSTACK_URL: 'http://dstack:3000/', ENGINE_DSTACK_TOKEN: 'secret' }
     const dstack = readGpuOptions({ ...env, ...server, ENGINE_LAUNCH: 'dstack' }, CPU)
     expect(dstack.launch).toMatchObject({ url: 'http://dstack:3000', project: 'main' })
-  })
-
-  it('publishes to a host only where it is told to', () => {
-    const host = { ENGINE_HOSTED_KEY: 'secret', ENGINE_HOSTED_MODEL: 'Qwen/Qwen3-8B' }
-    expect(readGpuOptions({ ...MODEL, ...host }, GPU).hosted).toBeNull()
-    const env = { ...MODEL, ...host, ENGINE_PUBLISH: 'nebius', ENGINE_HOSTED_PRICES: '0.13,0.4' }
-    const { hosted, training } = readGpuOptions(env, GPU)
-    expect(hosted).toEqual({
-      url: 'https://api.tokenfactory.nebius.com',
-      key: 'secret',
-      model: 'Qwen/Qwen3-8B',
-      prices: { input: 0.13, output: 0.4, training: 0 },
-    })
-    expect(training.memory_share).toBe(1)
   })
 
   it('counts an empty variable as not set', () => {
@@ -116,9 +102,6 @@ describe('environment of the GPU engine', () => {
     [{ ENGINE_LORA_FOLDER: '/mnt/loras' }, /set ENGINE_VLLM_URL/],
     [{ ENGINE_LORA_NAME: '{base}:{lora}' }, /set that, too/],
     [{ ENGINE_LORA_NAME: 'lora' }, /ENGINE_LORA_NAME: must contain {lora}/],
-    [{ ENGINE_PUBLISH: 'nebius' }, /needs ENGINE_HOSTED_KEY and ENGINE_HOSTED_MODEL/],
-    [{ ENGINE_PUBLISH: 'other' }, /ENGINE_PUBLISH/],
-    [{ ENGINE_HOSTED_PRICES: '0.1' }, /ENGINE_HOSTED_PRICES: must be USD a million tokens/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })

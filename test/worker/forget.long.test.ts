@@ -4,8 +4,6 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
-import { readReceipts } from '../../src/savings/engine-note.ts'
-import type { DeletionReceipt } from '../../src/openai/engine-state.ts'
 import { forgetTasks } from '../../src/lifecycle/forget-task.ts'
 import { forget, type ForgetReport, type ForgetRequest } from '../../src/lifecycle/forget.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -122,26 +120,6 @@ describe('forgetting', () => {
     const left = (await engine.models()).filter((model) => loras.includes(model.id))
     expect(left).toEqual([])
     expect(await store.templates.stats(templateVersion)).toMatchObject({ requests })
-  })
-
-  it('keeps the receipts of what the provider of an engine was told to delete', async () => {
-    await open('approval')
-    const { plan } = await harness.newest()
-    const told: DeletionReceipt[] = []
-    const provided: Engine = {
-      ...engine,
-      deleteModel: async (object) => {
-        await engine.deleteModel(object)
-        told.push({ provider: 'Example', object, requested_at: 1, confirmed_at: null })
-      },
-      receipts: async () => told,
-    }
-    await forgetBy({ user: USER }, { retire: true })
-    await settleForgotten(depsOf({ engine: provided }))
-    const loras = plan!.arms.flatMap(({ results }) => results.map(({ lora }) => lora))
-    const kept = (await readReceipts(store)).map(({ object }) => object)
-    expect(kept.toSorted()).toEqual([...new Set(loras)].toSorted())
-    expect(await forgetTasks(store)).toEqual([])
   })
 
   it('never brings a forgotten lora back by a rollback of its successor', async () => {

@@ -1,11 +1,6 @@
 /** Adds a sentence encoder and its label heads to an engine; every other model is the engine's own. */
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
-import {
-  UNKNOWN_ENGINE_STATE,
-  type DeletionReceipt,
-  type EngineState,
-} from '../../../src/openai/engine-state.ts'
 import type { ModelObject, TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
@@ -56,14 +51,6 @@ class LabelHeadBackend implements EngineBackend {
       training_methods: ['label-head'],
     }
     return [...backend.models(), own, ...headModels(heads.list(), own)]
-  }
-
-  state(): EngineState {
-    return this.parts.backend.state?.() ?? UNKNOWN_ENGINE_STATE
-  }
-
-  async receipts(): Promise<DeletionReceipt[]> {
-    return (await this.parts.backend.receipts?.()) ?? []
   }
 
   fingerprint(model: string): string | null {

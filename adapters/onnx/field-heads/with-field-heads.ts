@@ -1,11 +1,6 @@
 /** Adds field heads to an engine that has their encoder; every other model is the engine's own. */
 import { AppError } from '../../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
-import {
-  UNKNOWN_ENGINE_STATE,
-  type DeletionReceipt,
-  type EngineState,
-} from '../../../src/openai/engine-state.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
@@ -66,14 +61,6 @@ class FieldHeadBackend implements EngineBackend {
         own.find(({ id }) => id === encoder)!
       ),
     ]
-  }
-
-  state(): EngineState {
-    return this.parts.backend.state?.() ?? UNKNOWN_ENGINE_STATE
-  }
-
-  async receipts(): Promise<DeletionReceipt[]> {
-    return (await this.parts.backend.receipts?.()) ?? []
   }
 
   fingerprint(model: string): string | null {

@@ -6,11 +6,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../../src/errors.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
+import type { BaseModel } from '../../model/open-model.ts'
+import { scoredRow } from '../../text/render-rows.ts'
+import { checkRows, type TokenizedRow } from '../../text/rows.ts'
 import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
-import { provedInTime } from '../proved-in-time.ts'
 import { PROOF_PAUSE_MS, Proofs, type Proved, type VllmDeps } from './proofs.ts'
-import { fittedTokens, lossesOf } from '../score-rows.ts'
 import { VllmClient } from './vllm-client.ts'
+
+/** A request holds one of the engine's places no longer than this for a proof, which goes on behind it. */
+const PROOF_WAIT_MS = 10_000
+
+/** What vLLM is asked to score at a time. */
+const SCORED_AT_A_TIME = 16
 
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
@@ -28,6 +35,67 @@ export interface VllmPublisher extends LoraServing {
 /** Whether it may be tried again: what was trained is right. */
 export const isAway = (error: unknown): boolean =>
   ['engine-unavailable', 'store-unavailable'].includes(toAppError(error).code)
+
+/**
+ * @throws AppError `engine-unavailable` after ten seconds, `client-closed` when the client waits no longer, and what
+ * the proof throws
+ */
+const provedInTime = async (
+  lora: string,
+  proof: Promise<Proved>,
+  signal?: AbortSignal
+): Promise<Proved> => {
+  const done = new AbortController()
+  const ends = AbortSignal.any([done.signal, ...(signal ? [signal] : [])])
+  const waited = delay(PROOF_WAIT_MS, null, { signal: ends, ref: false }).catch(() => null)
+  try {
+    const proved = await Promise.race([proof, waited])
+    if (proved !== null) return proved
+  } finally {
+    done.abort()
+  }
+  if (signal?.aborted) throw new AppError('client-closed', 'the request was aborted by its client')
+  throw new AppError('engine-unavailable', `${lora} is being published; try later`)
+}
+
+/**
+ * @param nats log-probability of every completion token
+ * @throws AppError `invalid-request`, `context-length-exceeded`, and what `nats` throws
+ */
+const lossesOf = async (
+  { base, lora }: { base: BaseModel; lora: string | null },
+  rows: TrainingRow[],
+  nats: (row: TokenizedRow) => Promise<number[]>
+): Promise<RowLosses> => {
+  if (rows.length === 0)
+    throw new AppError('invalid-request', 'there are no rows', { param: 'rows' })
+  const read = rows.map((row) => scoredRow(base.chat, row, lora === null))
+  checkRows(read, base.config)
+  const losses: number[] = []
+  for (let at = 0; at < read.length; at += SCORED_AT_A_TIME) {
+    const scored = await Promise.all(read.slice(at, at + SCORED_AT_A_TIME).map(nats))
+    losses.push(...scored.map((own) => -own.reduce((sum, value) => sum + value, 0) / own.length))
+  }
+  return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
+}
+
+/**
+ * Tokens that an answer may have.
+ * @throws AppError `context-length-exceeded` for a prompt that fills the context
+ */
+const fittedTokens = (
+  { promptIds, maxTokens }: GenerationRequest,
+  maxPositions: number
+): number => {
+  const free = maxPositions - promptIds.length
+  if (free < 1)
+    throw new AppError(
+      'context-length-exceeded',
+      `the prompt has ${promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
+      { param: 'messages' }
+    )
+  return Math.min(maxTokens, free)
+}
 
 class Vllm implements VllmPublisher {
   readonly maxPositions: number

@@ -179,20 +179,6 @@ export const savingsSchema = z
   .object({
     at: time,
     engineUsdPerHour: numberOrNull('null: not set, and counted as zero'),
-    provider: z
-      .object({
-        provider: z.string(),
-        model: text('that is adapted'),
-        asOf: text('day on which the engine said the prices'),
-        input: number('dollars a million tokens'),
-        output: z.number(),
-        training: number('of each token that a training step computes'),
-      })
-      .nullable()
-      .describe('computes for the engine, and asks for tokens in place of hours; null: none does'),
-    unpricedProvider: textOrNull(
-      'one whose prices are not known: its costs are left out; null: there is none'
-    ),
     periods: z.object({
       day: periodSavingsSchema,
       week: periodSavingsSchema,
@@ -204,8 +190,6 @@ export const savingsSchema = z
       .describe('dollars that one answer of a template`s lora saves, before costs'),
     prices: z
       .array(z.object({ model: z.string(), asOf: z.string(), source: z.string().optional() }))
-      .describe(
-        'of the models in the log and of a provider: the day on which each was read, and the page'
-      ),
+      .describe('of the models in the log: the day on which each was read, and the page'),
   })
   .openapi('SavingsReport')

@@ -3,11 +3,9 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.ts'
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
-import { readEngineNote, readReceipts } from '../../savings/engine-note.ts'
 import type { AdminDeps } from '../deps.ts'
 import { queryOf } from '../reading/records-filter.ts'
 import { savingsSchema } from './economics-schemas.ts'
-import { engineStateSchema, receiptSchema } from './engine-schemas.ts'
 import {
   forgetReportSchema,
   forgetRequestSchema,
@@ -90,7 +88,6 @@ const statusRoute = createRoute({
         templates: z.number(),
         internalizations: z.record(z.string(), z.number()).describe('number by state'),
         forgetting: z.number().describe('forget requests that the worker has not finished yet'),
-        engineState: engineStateSchema.nullable().describe('null: the engine was not asked yet'),
       })
       .loose(),
     'The running process'
@@ -126,13 +123,6 @@ const forgetRoute = createRoute({
   responses: responses(200, forgetReportSchema, 'What was deleted, or would be'),
 })
 
-const receiptsRoute = createRoute({
-  method: 'get',
-  path: '/forget/receipts',
-  summary: 'What the provider of an engine was told to delete, newest first',
-  responses: responses(200, listOf(receiptSchema), 'Receipts, which are kept for good'),
-})
-
 export const addLogRoutes = (
   app: OpenAPIHono,
   { store, status, settings, costUsd, economics, ...deps }: AdminDeps
@@ -162,10 +152,6 @@ export const addLogRoutes = (
     return context.json(report, 200)
   })
 
-  app.openapi(receiptsRoute, async (context) =>
-    context.json({ data: await readReceipts(store) }, 200)
-  )
-
   app.openapi(savingsRoute, async (context) => {
     return context.json(await economics.savings(), 200)
   })
@@ -179,8 +165,6 @@ export const addLogRoutes = (
     }
     const templates = (await store.templates.list()).length
     const forgetting = (await forgetTasks(store)).length
-    const engineState = (await readEngineNote(store))?.state ?? null
-    const counts = { templates, internalizations, forgetting }
-    return context.json({ ...status(), ...counts, engineState }, 200)
+    return context.json({ ...status(), templates, internalizations, forgetting }, 200)
   })
 }

@@ -33,7 +33,6 @@ import type {
 } from '../../store/store.ts'
 import { RETIREMENTS } from '../../savings/announced-retirements.ts'
 import { AUDIT_WAIT } from '../../lifecycle/rollout-report.ts'
-import { ENGINE_STATE, RECEIPTS } from '../../savings/engine-note.ts'
 import { JUDGE_PROOF, MODEL_PROOF } from '../../savings/model-proof.ts'
 import { itemAt } from '../../core/lists.ts'
 
@@ -51,8 +50,6 @@ const FIGURES = [
   MODEL_PROOF,
   JUDGE_PROOF,
   RETIREMENTS,
-  ENGINE_STATE,
-  RECEIPTS,
   AUDIT_WAIT,
 ]
 

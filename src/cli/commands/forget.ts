@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import { shortId } from '../../core/template/name.ts'
-import { minuteText } from '../../core/days.ts'
 import type { Selection } from '../../core/log/selection.ts'
 import type { ReportFault, WorkerFault } from '../../fault-log.ts'
 import { createLogger, type Logger } from '../../process/logger.ts'
@@ -10,8 +9,6 @@ import { childFault, openWorkerFaults } from '../../process/open-faults.ts'
 import { openEngine } from '../../opening.ts'
 import { readTask } from '../../lifecycle/forget-task.ts'
 import { forget as forgetRecords, type ForgetReport } from '../../lifecycle/forget.ts'
-import type { DeletionReceipt } from '../../openai/engine-state.ts'
-import { readReceipts } from '../../savings/engine-note.ts'
 import type { OpenStore, Store } from '../../store/store.ts'
 import { settleForgotten } from '../../worker/forget.ts'
 import { claimOf, type WorkerLeases } from '../../worker/leases.ts'
@@ -21,7 +18,6 @@ import { RUBRIC } from '../../core/judge/judge-prompt.ts'
 import { workerDeps } from '../worker-deps.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 import { readTitles, type Titles } from '../titles.ts'
-import { visibleName } from '../../visible-text.ts'
 
 interface ForgetOptions extends OutputOptions {
   record?: string[]
@@ -29,7 +25,6 @@ interface ForgetOptions extends OutputOptions {
   user?: string
   retire: boolean
   dryRun: boolean
-  receipts: boolean
 }
 
 const POLL_MS = 500
@@ -119,33 +114,15 @@ const hint = ({ learned, dryRun }: ForgetReport, retire: boolean): string[] => {
   return ['these loras still contain the records: --retire deletes the loras and their routes']
 }
 
-const receiptsText = (receipts: readonly DeletionReceipt[]): string =>
-  receipts.length === 0
-    ? 'no provider of an engine was told to delete anything'
-    : table([
-        ['provider', 'object', 'told (UTC)', 'gone (UTC)'],
-        ...receipts.map(({ provider, object, requested_at: told, confirmed_at: gone }) => [
-          visibleName(provider),
-          visibleName(object),
-          minuteText(1000 * told),
-          gone === null ? 'not yet confirmed' : minuteText(1000 * gone),
-        ]),
-      ])
-
-/** @param before a time in seconds, from which on receipts are of this call */
-const newReceipts = async (store: Store, before: number): Promise<DeletionReceipt[]> =>
-  (await readReceipts(store)).filter(({ requested_at: told }) => told >= before)
-
 const render = (
   report: ForgetReport,
   titles: Titles,
-  { isDone, retire, receipts }: { isDone: boolean; retire: boolean; receipts: DeletionReceipt[] }
+  { isDone, retire }: { isDone: boolean; retire: boolean }
 ): string =>
   [
     summary(report),
     ...(report.learned.length === 0 ? [] : [learnedTable(report, titles)]),
     ...hint(report, retire),
-    ...(receipts.length === 0 ? [] : [receiptsText(receipts)]),
     ...(isDone
       ? []
       : [`the clean-up is not finished (${report.task}): start the worker with its engine`]),
@@ -154,11 +131,6 @@ const render = (
 const forget = (options: ForgetOptions): Promise<void> =>
   withStore(async (store, config) => {
     const { retire, dryRun } = options
-    if (options.receipts) {
-      const receipts = await readReceipts(store)
-      return print(options.json ? receipts : receiptsText(receipts))
-    }
-    const begin = Math.floor(Date.now() / 1000)
     const report = await forgetRecords(
       store,
       { selection: selectionOf(options), retire, dryRun },
@@ -170,9 +142,8 @@ const forget = (options: ForgetOptions): Promise<void> =>
       }
     )
     const isDone = report.task === null || (await settle(store, config, report.task))
-    const receipts = await newReceipts(store, begin)
-    if (options.json) return print({ ...report, isDone, receipts })
-    print(render(report, await readTitles(store), { isDone, retire, receipts }))
+    if (options.json) return print({ ...report, isDone })
+    print(render(report, await readTitles(store), { isDone, retire }))
   })
 
 const collect = (value: string, values: string[] = []): string[] => [...values, value]
@@ -190,7 +161,6 @@ export const forgetCommand = (): Command =>
       'all records with this user, safety_identifier or metadata.user_id in the request'
     )
     .option('--retire', 'retire the routes of these loras and delete the loras', false)
-    .option('--receipts', 'list what the provider of an engine was told to delete', false)
     .option('--dry-run', 'report only; delete nothing', false)
     .option('--json', 'print JSON')
     .action(forget)

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { dollars, type Savings } from '../../core/cost/economics.ts'
 import { pricesText } from '../../core/cost/price-list.ts'
-import { providerText, unpricedText } from '../../core/cost/provider-prices.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
 import type { Economics } from '../../savings/economics.ts'
@@ -78,13 +77,10 @@ const partsText = ({ usd }: PeriodSavings): string[] =>
       ]
 
 const engineText = (report: SavingsReport): string => {
-  const { engineUsdPerHour, provider, unpricedProvider, periods } = report
-  if (provider !== null) return visibleName(providerText(provider.provider, provider))
-  if (engineUsdPerHour !== null)
-    return `engine: ${periods.all.engineHours.toFixed(1)} h live and ${periods.all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
-  return unpricedProvider === null
+  const { engineUsdPerHour, periods } = report
+  return engineUsdPerHour === null
     ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
-    : visibleName(`${unpricedText(unpricedProvider)}; its costs are left out`)
+    : `engine: ${periods.all.engineHours.toFixed(1)} h live and ${periods.all.trainingHours.toFixed(1)} h of training, at ${dollars(engineUsdPerHour)} an hour`
 }
 
 const unpricedLine = (count: number, whose: string): string[] =>

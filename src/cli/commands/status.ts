@@ -6,13 +6,11 @@ import {
   type RetiresOn,
   type Retirement,
 } from '../../core/cost/retirements.ts'
-import { providerText } from '../../core/cost/provider-prices.ts'
 import { minuteText } from '../../core/days.ts'
 import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
 import type { Economics } from '../../savings/economics.ts'
-import { readEngineNote } from '../../savings/engine-note.ts'
 import { readRetiresOn } from '../../savings/announced-retirements.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
@@ -48,14 +46,13 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
 interface StatusOptions {
   rollout: RolloutSettings
   retiresOn: RetiresOn
-  hasEngine: boolean
 }
 
 const collect = async (
   store: Store,
   titles: Titles,
   economics: Economics,
-  { rollout, retiresOn, hasEngine }: StatusOptions
+  { rollout, retiresOn }: StatusOptions
 ) => {
   const labels = await store.templates.labels()
   const internalizations = await store.internalizations.list()
@@ -99,7 +96,6 @@ const collect = async (
     retirements: retirements.open,
     followedRetirements: retirements.followed,
     progress: progress.filter((row) => row !== null),
-    engine: hasEngine ? ((await readEngineNote(store))?.state ?? null) : null,
     tenants: await recentTenants(store),
   }
 }
@@ -165,19 +161,6 @@ const retirementLines = (
   ),
 ]
 
-/** What a third party of the engine gets and asks, and what keeps the engine from working. */
-const engineLines = ({ engine }: Collected): string[] => {
-  if (engine === null) return []
-  const { provider, prices, conditions } = engine
-  return [
-    ...(provider === null ? [] : [visibleName(providerText(provider, prices))]),
-    ...conditions.map(
-      ({ kind, message, since }) =>
-        `engine ${kind} since ${minuteText(1000 * since)} UTC: ${visibleName(message)}`
-    ),
-  ]
-}
-
 const followLines = ({ version, movedFrom, model }: CollectedTemplate, titles: Titles): string[] =>
   movedFrom === null
     ? []
@@ -191,7 +174,6 @@ const status = (options: OutputOptions): Promise<void> =>
     const collected = await collect(store, titles, economics, {
       rollout: config.rollout,
       retiresOn,
-      hasEngine: config.engine.kind !== 'none',
     })
     if (options.json) return print(collected)
     const tenants = table(
@@ -206,7 +188,6 @@ const status = (options: OutputOptions): Promise<void> =>
       0
     )
     const retirements = retirementLines(collected, titles)
-    const engine = engineLines(collected)
     const remarks = collected.templates.flatMap((row) => [
       ...remarksOf(row, titles),
       ...followLines(row, titles),
@@ -214,7 +195,6 @@ const status = (options: OutputOptions): Promise<void> =>
     print(
       [
         templatesText(collected, titles),
-        ...(engine.length === 0 ? [] : [engine.join('\n')]),
         ...(retirements.length === 0 ? [] : [retirements.join('\n')]),
         ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
         `tenants of the newest ${TENANT_RECORDS} records:\n${tenants}`,

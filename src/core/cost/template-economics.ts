@@ -17,25 +17,12 @@ import { winningArm, type Arm, type Internalization } from '../internalization/i
 import { isHead, modelOfArm, type ArmName } from '../learn/schedule.ts'
 import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
-import {
-  expectedTrainingTokens,
-  trainedTokens,
-  trainingTokensUsd,
-  unpricedText,
-  type ProviderPrices,
-} from './provider-prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
 export interface EconomicsSettings {
   prices: readonly Price[]
   /** null: not set, so the engine's cost is left out */
   engineUsdPerHour: number | null
-  /** of a third party that computes for the engine, in place of hours; absent: there is none, or it says no prices */
-  provider?: ProviderPrices
-  /** name of one that says no prices */
-  unpricedProvider?: string
-  /** exchanges that an internalization is trained on at most */
-  trainRows: number
   /** of the calls that are logged, 0 to 1 */
   captureShare: number
   /** of the matching calls that a new route may answer, 0 to 1 */
@@ -134,21 +121,10 @@ const trainingSeconds = (input: DraftInput): number | null => {
 }
 
 /** What hours of the engine cost. */
-export type EngineHourSettings = Pick<
-  EconomicsSettings,
-  'engineUsdPerHour' | 'provider' | 'unpricedProvider'
->
+type EngineHourSettings = Pick<EconomicsSettings, 'engineUsdPerHour'>
 
-export const engineHoursUsd = (
-  hours: number,
-  { engineUsdPerHour, provider }: EngineHourSettings
-): number => (provider === undefined ? hours * (engineUsdPerHour ?? 0) : 0)
-
-/** Of the engine, by its tokens where a provider has prices, else by its hours. */
-export const trainingCost = (row: Internalization, settings: EngineHourSettings): number =>
-  settings.provider === undefined
-    ? engineHoursUsd(trainedSeconds(row) / 3600, settings)
-    : trainingTokensUsd(trainedTokens(row), settings.provider)
+export const engineHoursUsd = (hours: number, { engineUsdPerHour }: EngineHourSettings): number =>
+  hours * (engineUsdPerHour ?? 0)
 
 export interface DraftInput {
   template: { version: string; model: string }
@@ -181,17 +157,10 @@ const otherModelOf = (input: DraftInput): string | null => {
   return models.toSorted((a, b) => inputUsd(a) - inputUsd(b))[0] ?? null
 }
 
-/** US dollars, once; null where the duration of an engine that is paid by the hour is not known. */
-const onceTrainingUsd = (input: DraftInput, call: CallFigures | null): number | null => {
-  const { settings } = input
-  const { provider } = settings
-  if (provider === undefined) {
-    const seconds = trainingSeconds(input)
-    return seconds === null ? null : engineHoursUsd(seconds / 3600, settings)
-  }
-  const own = ownOf(input).at(-1)
-  if (own?.verdict) return trainingCost(own, settings)
-  return call && trainingTokensUsd(expectedTrainingTokens(call, settings), provider)
+/** US dollars, once; null where the duration is not known. */
+const onceTrainingUsd = (input: DraftInput): number | null => {
+  const seconds = trainingSeconds(input)
+  return seconds === null ? null : engineHoursUsd(seconds / 3600, input.settings)
 }
 
 /** A head of the engine answers on the engine's own machine, whatever its base model costs. */
@@ -241,12 +210,7 @@ export const draftOf = (input: DraftInput): Draft => {
   const ofEngine = isAnsweredByHead(input) ? null : input.adaptedPrice
   const adapted = otherModel === null ? ofEngine : priceOf(otherModel)
   const readsPrompt = otherModel !== null
-  const { engineUsdPerHour, unpricedProvider } = settings
-  // a third party asks for something, so a model of its own is not free
-  const isPaid =
-    readsPrompt ||
-    (unpricedProvider !== undefined && engineUsdPerHour === null && !isAnsweredByHead(input))
-  const isPriced = !isPaid || adapted !== null
+  const isPriced = !readsPrompt || adapted !== null
   const costs =
     isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
   const coverage = coverageOf(input)
@@ -264,7 +228,7 @@ export const draftOf = (input: DraftInput): Draft => {
     perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
     coverage,
     onceUsd: {
-      training: onceTrainingUsd(input, call),
+      training: onceTrainingUsd(input),
       evaluation:
         settings.upstreamReplays * (costs ? costs.now : 0) +
         (readsPrompt ? (settings.modelProofUsd ?? 0) : 0),
@@ -310,25 +274,10 @@ const FREE_TEXT: Forecast = {
   verdict: 'does-not-pay',
 }
 
-const whyUnknown = (
-  { price, otherModel, adaptedPrice, call }: Draft,
-  { model, settings }: Pick<EconomicsContext, 'model' | 'settings'>
-): string => {
-  if (price === null || (otherModel !== null && adaptedPrice === null))
-    return `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
-  const { unpricedProvider } = settings
-  return call === null || unpricedProvider === undefined
-    ? 'the log has no call of this template with text and token counts'
-    : unpricedText(unpricedProvider)
-}
-
-/** Its hours have no price, and no provider computes for it. */
-const countsAsFree = ({
-  engineUsdPerHour,
-  provider,
-  unpricedProvider,
-}: EngineHourSettings): boolean =>
-  engineUsdPerHour === null && provider === undefined && unpricedProvider === undefined
+const whyUnknown = ({ price, otherModel, adaptedPrice }: Draft, model: string): string =>
+  price === null || (otherModel !== null && adaptedPrice === null)
+    ? `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
+    : 'the log has no call of this template with text and token counts'
 
 const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
   const { call, onceUsd, adaptedPrice, otherModel, price } = draft
@@ -360,11 +309,11 @@ interface EconomicsContext {
 
 const forecastOf = (
   draft: Draft,
-  { model, engineUsd, settings }: Omit<EconomicsContext, 'mendedShare'>
+  { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
 ): Forecast => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
   if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
-  if (perCallUsd === null) return unknownForecast(whyUnknown(draft, { model, settings }))
+  if (perCallUsd === null) return unknownForecast(whyUnknown(draft, model))
   return forecast(perCallUsd, {
     callsPerMonth: traffic?.callsPerMonth ?? null,
     coverage,
@@ -381,7 +330,7 @@ export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEc
   const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
     ...verdict,
-    remarks: remarksOf(draft, verdict, countsAsFree(settings)),
+    remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
     mendedNetUsdPerMonth:
       mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,

@@ -3,9 +3,8 @@ import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
-import { rememberBaseModel } from '../../savings/engine-note.ts'
+import { rememberBaseModel } from '../../savings/base-model.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { noteEngine } from '../engine/note-engine.ts'
 import { baseModelOf, isEngineLost, modelsWithin } from '../engine/watch.ts'
 import { valueIn } from '../../core/lists.ts'
 
@@ -29,20 +28,18 @@ const askBaseModel = async (engine: Engine, { sleep }: Deps): Promise<string | n
 }
 
 /**
- * Stores the name of the base model, for which the price file may have a price, and the provider's prices. An engine that the
- * worker starts and stops is paid by the hour and is not started only to be asked for its name.
+ * Stores the name of the base model, for which the price file may have a price. An engine that the worker starts and
+ * stops is not started only to be asked for it.
  */
-const learnEngine = async (deps: Deps): Promise<void> => {
+const learnBaseModel = async (deps: Deps): Promise<void> => {
   const { store, engine, engineCommands } = deps
   if (engine === null || engineCommands !== null) return
   const baseModel = await askBaseModel(engine, deps)
-  if (baseModel === null) return
-  await rememberBaseModel(store, baseModel)
-  await noteEngine(deps, engine)
+  if (baseModel !== null) await rememberBaseModel(store, baseModel)
 }
 
 const assess = async (deps: Deps, template: Template): Promise<TemplateEconomics> => {
-  await learnEngine(deps)
+  await learnBaseModel(deps)
   return valueIn(await deps.economics.assess([template]), template.version)
 }
 

@@ -1,12 +1,10 @@
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
-import { HostedStandIn } from '../../kit/hosted/stand-in.ts'
 import { writeRandomModel, type RandomModelOptions } from '../../kit/model/random-model.ts'
 import { BY_STAND_IN, missingForTrainer, startGpuProcess } from '../../kit/process/gpu-process.ts'
 import { row } from '../../contract/harness.ts'
 import { describeContract, type Capabilities } from '../../contract/suite.ts'
 import { tinyModel } from '../../contract/tiny-model.ts'
-import { serveApp } from '../../kit/serve-app.ts'
 import { byVllmItself, CPU_ENV, WIDE } from '../../kit/vllm/itself.ts'
 import { startReplicas } from '../../kit/vllm/replica.ts'
 import { sharedFolder } from '../../kit/temporary-folder.ts'
@@ -86,26 +84,6 @@ const SERVINGS: Serving[] = [
 
 const modelFolder = sharedFolder()
 
-const HOSTED_MODEL = 'vendor/tiny'
-
-/** A host that outlives the engine, with the loras that this stores. */
-const startHost = async (modelPath: string, dataDir: () => string): Promise<string> => {
-  const standIn = await HostedStandIn.open({
-    modelPath,
-    model: HOSTED_MODEL,
-    key: 'key',
-    folder: modelFolder,
-    loraFolder: (lora) => join(dataDir(), 'loras', lora),
-    faults: () => ({}),
-  })
-  const served = await serveApp(standIn.app)
-  afterAll(async () => {
-    await served.close()
-    await standIn.close()
-  })
-  return served.url
-}
-
 const describeGpu = ({ name, env, capabilities, shape, replicas }: Serving): void => {
   const folder = join(modelFolder, name)
   const modelPath = join(folder, 'tiny')
@@ -134,34 +112,4 @@ for (const serving of SERVINGS) {
   else
     describe.skip(`engine contract: ${serving.name} (${reason})`, () =>
       it('is skipped', () => undefined))
-}
-
-if (missingForAll === null) {
-  const modelPath = join(modelFolder, 'hosted', 'tiny')
-  writeRandomModel(modelPath, { seed: 11 })
-  let dataDirOfHost = ''
-  const host = await startHost(modelPath, () => dataDirOfHost)
-  const startHosted = (dataDir: string) => {
-    dataDirOfHost = dataDir
-    const env = {
-      ENGINE_PUBLISH: 'nebius',
-      ENGINE_HOSTED_URL: host,
-      ENGINE_HOSTED_KEY: 'key',
-      ENGINE_HOSTED_MODEL: HOSTED_MODEL,
-    }
-    return startGpuProcess({ modelPath, dataDir, env })
-  }
-  describeContract('gpu, a host by a stand-in', startHosted, {
-    ...tiny,
-    provider: 'Nebius Token Factory',
-    lacks: {
-      ...NOT_BOUND,
-      ...SAME_TRAINER,
-      resume: SAME_TRAINER.training,
-      ...tiny.lacks,
-      'json-object': 'the host binds no answer',
-      seed: 'the host takes no seed',
-      'top-logprobs': 'an alternative that is half a character has no text',
-    },
-  })
 }

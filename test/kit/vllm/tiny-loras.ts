@@ -8,11 +8,6 @@ import { createLoraLayout, initLora } from '../../../adapters/lora/lora-layout.t
 import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
-import {
-  createHostedPublisher,
-  type HostedDeps,
-  type HostedPublisher,
-} from '../../../adapters/publish/hosted/hosted.ts'
 import type { VllmDeps, VllmServer } from '../../../adapters/publish/vllm/proofs.ts'
 import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
@@ -83,19 +78,6 @@ export class TinyLoras {
     const found = { folder, loraName }
     const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, ...found, log }
     const publisher = createVllmPublisher(deps)
-    return {
-      publisher,
-      backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
-    }
-  }
-
-  /** The same by a host. */
-  hostedBy(host: Omit<HostedDeps, 'base' | 'loras' | 'log'>): {
-    publisher: HostedPublisher
-    backend: EngineBackend
-  } {
-    const { model, loras } = this
-    const publisher = createHostedPublisher({ ...host, base: model, loras, log })
     return {
       publisher,
       backend: createLoraBackend({ base: model, loras, serving: publisher, train }),

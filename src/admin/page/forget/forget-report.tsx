@@ -1,12 +1,10 @@
 /** What a forgetting would do, or did. Pure. */
 import type { ForgetReport, Learned } from '../../../lifecycle/forget.ts'
-import type { DeletionReceipt } from '../../../openai/engine-state.ts'
-import { Badge, Notice, Time } from '../parts/figures.tsx'
+import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
 import { STATE_WORDS } from '../parts/state.tsx'
 import { numbers, Table } from '../parts/table.tsx'
-import { Line } from '../parts/text.tsx'
 
 const learnedCells = (
   { id, templateVersion, state, trained, heldOut, loras }: Learned,
@@ -36,21 +34,6 @@ const LearnedTable = ({ learned, names }: { learned: Learned[]; names: Names }) 
 )
 
 const isTrained = ({ learned }: ForgetReport): boolean => learned.some(({ trained }) => trained > 0)
-
-/** What the provider of an engine was told to delete. */
-export const Receipts = ({ receipts }: { receipts: readonly DeletionReceipt[] }) =>
-  receipts.length === 0 ? null : (
-    <Table
-      caption="What the engine’s provider was told to delete"
-      columns={['Provider', { name: 'Object', class: 'line' }, 'Told', 'Gone']}
-      rows={receipts.map(({ provider, object, requested_at: told, confirmed_at: gone }) => [
-        <Line text={provider} chars={100} />,
-        <Line text={object} chars={200} />,
-        <Time at={1000 * told} />,
-        gone === null ? <Badge tone="waits">not confirmed</Badge> : <Time at={1000 * gone} />,
-      ])}
-    />
-  )
 
 export interface ForgetReportProps {
   report: ForgetReport

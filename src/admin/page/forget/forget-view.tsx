@@ -3,7 +3,6 @@ import { templateNames } from '../../../lifecycle/find.ts'
 import type { BodyData } from 'hono/utils/body'
 import { forget } from '../../../lifecycle/forget.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
-import { readReceipts } from '../../../savings/engine-note.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { causeOf, isFull, type AddView, type PageApp, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
@@ -19,7 +18,7 @@ import {
   selectionOf,
   type Fields,
 } from './forget-forms.tsx'
-import { Forgotten, Receipts, WouldForget } from './forget-report.tsx'
+import { Forgotten, WouldForget } from './forget-report.tsx'
 
 const Pending = ({ tasks }: { tasks: number }) => (
   <Live id="forgetting">
@@ -41,7 +40,6 @@ const forgetContext = (deps: AdminDeps, context: PageContext) => ({
 const formFields = (form: BodyData): Fields => fieldsOf((name) => formText(form, name))
 
 /** The newest; the API and the command line have all. */
-const SHOWN_RECEIPTS = 20
 
 const VIEW = { title: 'Forget', section: '/forget' } as const
 
@@ -94,7 +92,6 @@ export const addForget: AddView = (app, deps) => {
   app.get('/forget', async (context) => {
     const fields = fieldsOf((name) => context.req.query(name) ?? '')
     const tasks = (await forgetTasks(deps.store)).length
-    const receipts = (await readReceipts(deps.store)).slice(0, SHOWN_RECEIPTS)
     const content = (
       <>
         <Pending tasks={tasks} />
@@ -103,7 +100,6 @@ export const addForget: AddView = (app, deps) => {
         ) : (
           <Notice tone="plain">Sign in with ADMIN_TOKEN to delete records.</Notice>
         )}
-        <Receipts receipts={receipts} />
       </>
     )
     return show(context, { ...VIEW, content })

@@ -1,8 +1,6 @@
 /** What is wrong with this server, its upstream and its engine, and what to do about it. Pure. */
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { minuteText } from '../../../core/days.ts'
-import { isGrave } from '../../../core/engine-conditions.ts'
-import type { EngineState } from '../../../openai/engine-state.ts'
 import { errorMessageIn } from '../../../openai/error-body.ts'
 import type { ProcessStatus } from '../../deps.ts'
 import { recordPath, withQuery } from '../address.ts'
@@ -125,24 +123,13 @@ const processSentences = (status: ProcessStatus): Sentence[] => {
   ])
 }
 
-const conditionSentences = (engine: EngineState | null): Sentence[] =>
-  (engine?.conditions ?? []).map(({ kind, message, since }) => ({
-    tone: isGrave(kind) ? 'bad' : 'waits',
-    says: (
-      <>
-        The engine, since <Time at={1000 * since} /> UTC: <Line text={message} chars={500} />
-      </>
-    ),
-  }))
-
 export const healthSentences = (
-  { failures, withoutEngine, engine, status }: LoadedOverview,
+  { failures, withoutEngine, status }: LoadedOverview,
   showsTexts: boolean
 ): Sentence[] =>
   compact([
     failures !== null && failureSentence(failures, showsTexts),
     ...processSentences(status),
-    ...conditionSentences(engine),
     ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
   ])
 

@@ -25,9 +25,7 @@ import {
 import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { waitsForEngine } from '../../../lifecycle/transitions.ts'
-import type { EngineState } from '../../../openai/engine-state.ts'
 import type { KnownCaches } from '../../../savings/caches.ts'
-import { readEngineNote } from '../../../savings/engine-note.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
@@ -96,8 +94,6 @@ export interface LoadedOverview {
   failures: Failures | null
   /** null: there is an engine */
   withoutEngine: WithoutEngine | null
-  /** what the engine has last said of itself; null: it was not asked yet, or there is none */
-  engine: EngineState | null
   /** models of templates that are retired soon, or were lately */
   retirements: Retirements
   /** why the provider's cache is not read */
@@ -221,7 +217,6 @@ export const loadOverview = async (
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
-    engine: status().engine === 'none' ? null : ((await readEngineNote(store))?.state ?? null),
     retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
     caches: await economics.caches(true),
     forgetting: (await forgetTasks(store)).length,

@@ -1,7 +1,6 @@
 /** What was spent and saved, by period, on one basis. Pure. */
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
 import { pricesText } from '../../../core/cost/price-list.ts'
-import { providerText, unpricedText } from '../../../core/cost/provider-prices.ts'
 import type { PeriodSavings, SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -30,18 +29,13 @@ const cellsOf = (words: string, { spentUsd, usd: saved }: PeriodSavings): string
 
 /** What the figures leave out, and what would make it known. */
 const remarksOf = (report: SavingsReport): string[] => {
-  const { at, prices, engineUsdPerHour, provider, unpricedProvider } = report
+  const { at, prices, engineUsdPerHour } = report
   const { all } = report.periods
   const unpriced = all.unpricedSpent + all.unpricedAnswers
   const dated = pricesText(prices, at)
   return compact([
     dated !== null && `US dollars at ${dated}.`,
-    provider !== null && `${providerText(provider.provider, provider)}.`,
-    engineUsdPerHour === null &&
-      provider === null &&
-      (unpricedProvider === null
-        ? 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.'
-        : `${unpricedText(unpricedProvider)}. Its costs are left out.`),
+    engineUsdPerHour === null && 'Engine hours count as free: ENGINE_USD_PER_HOUR is not set.',
     unpriced !== 0 &&
       `${counted(unpriced, 'answer')} without a price or token counts are counted as zero. Add missing prices to PRICES_FILE.`,
     all.auditsUsd > 0 &&

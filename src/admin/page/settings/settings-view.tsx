@@ -1,15 +1,11 @@
 /** How the page looks in this browser, and the settings in force, without secrets. */
-import { providerText } from '../../../core/cost/provider-prices.ts'
-import { isGrave } from '../../../core/engine-conditions.ts'
-import type { EngineState } from '../../../openai/engine-state.ts'
-import { readEngineNote } from '../../../savings/engine-note.ts'
 import type { Setting } from '../../deps.ts'
 import { BASE, type AddView } from '../env.ts'
-import { Badge, Notice } from '../parts/figures.tsx'
+import { Badge } from '../parts/figures.tsx'
 import { Filter, TextFilter } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
 import { Table } from '../parts/table.tsx'
-import { Line, Text } from '../parts/text.tsx'
+import { Text } from '../parts/text.tsx'
 import { formText } from '../form-text.ts'
 import { keepPreferences, preferencesOf, THEMES, type Preferences } from '../preferences.ts'
 import { show } from '../show.tsx'
@@ -55,31 +51,13 @@ const cellsOf = ({ name, value, isDefault }: Setting) => [
   isDefault ? 'default' : <Badge tone="plain">set</Badge>,
 ]
 
-const EngineSection = ({ state }: { state: EngineState }) => (
-  <>
-    <h2>The engine</h2>
-    <p>
-      {state.provider === null
-        ? 'It computes on machines of the operator, as far as it says.'
-        : `${providerText(state.provider, state.prices)}. Training rows and matched requests go there.`}
-    </p>
-    {state.conditions.map(({ kind, message }) => (
-      <Notice tone={isGrave(kind) ? 'bad' : 'waits'}>
-        <Line text={message} chars={500} />
-      </Notice>
-    ))}
-  </>
-)
-
-export const addSettings: AddView = (app, { settings, store, status }) => {
-  app.get('/settings', async (context) => {
-    const note = status().engine === 'none' ? null : await readEngineNote(store)
+export const addSettings: AddView = (app, { settings }) => {
+  app.get('/settings', (context) => {
     const text = (context.req.query('text') ?? '').trim()
     const content = (
       <>
         <h2>This browser</h2>
         <BrowserForm {...preferencesOf(context)} formToken={context.get('formToken')} />
-        {note !== null && <EngineSection state={note.state} />}
         <h2>This server</h2>
         <Filter path={PATH} isFiltered={text !== ''}>
           <TextFilter name="text" label="Name or value" value={text} />
