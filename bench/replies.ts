@@ -89,7 +89,6 @@ const environmentOf = (folder: string, model: string, baseUrl: string): Record<s
     AUTO_PROMOTE: 'true',
     ROLLOUT_STAGES: '1',
     AUDIT_SHARE: '0',
-    LEARNING_CURVE: 'false',
     ADAPTED_TIMEOUT_MS: '60000',
     JUDGE_MODEL: JUDGE,
     JUDGE_USD: '100',

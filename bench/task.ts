@@ -160,7 +160,6 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
   ...(args.grow ? {} : rolloutSettings()),
-  LEARNING_CURVE: 'false',
   ARMS: args.learn,
   ...(args.grow ? {} : rowSettings()),
   // the rows of a task are sent within minutes and do not depend on each other

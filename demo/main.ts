@@ -104,7 +104,6 @@ const environment = (
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
   AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
   START_EXCHANGES: String(TRAIN_ROWS + HOLDOUT_ROWS),

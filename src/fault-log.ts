@@ -41,7 +41,6 @@ export const WORKER_FAULTS = [
   'engine-process',
   'forgetting',
   'internalization',
-  'learning-curve',
   'lease',
   'replay',
   'store-thread',

@@ -1,4 +1,4 @@
-/** Renders a verdict, the log that it is of, and a learning curve. */
+/** Renders a verdict and the log that it is of. */
 import { checkerPromise } from '../core/gate/checker.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
@@ -6,7 +6,6 @@ import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
 import type { FieldFigures } from '../core/answer/field-figures.ts'
 import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
-  Internalization,
   InternalizationPlan,
   Population,
   ProvenVerdict,
@@ -14,7 +13,6 @@ import type {
 import { dollars } from '../core/cost/economics.ts'
 import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/promise.ts'
 import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
-import { curveText, type CurveWork } from '../lifecycle/learning-curve.ts'
 import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
 import { compact } from '../core/lists.ts'
@@ -175,23 +173,3 @@ export const verdictText = (verdict: ProvenVerdict, rules?: readonly FieldRule[]
     ...streamingText(winner),
   ]).join('\n\n')
 }
-
-const pointsTable = ({ points, targets }: NonNullable<CurveWork['curve']>): string =>
-  table([
-    ['trained on', 'agreement', ...targets.map(({ coverage }) => `loss at ${percent(coverage)}`)],
-    ...points.map(({ rows, agreement, losses }) => [
-      rows,
-      percent(agreement),
-      ...losses.map((loss) => (loss === null ? '' : percent(loss))),
-    ]),
-  ])
-
-/** One row for each training, and what follows from them. */
-export const learningCurveText = (
-  work: CurveWork,
-  internalization: Pick<Internalization, 'verdict'>
-): string =>
-  compact([
-    work.curve !== null && pointsTable(work.curve),
-    curveText(work, internalization).join('\n'),
-  ]).join('\n\n')

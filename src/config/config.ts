@@ -109,7 +109,6 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   minCoverage: env.MIN_COVERAGE,
   upstreamReplays: env.UPSTREAM_REPLAYS,
   modelProofUsd: env.MODEL_PROOF_USD,
-  learningCurve: env.LEARNING_CURVE,
   streamsEarly: env.STREAM_EARLY,
 })
 

@@ -280,7 +280,6 @@ const SCHEMA = z.object({
   CHECK_URL: optional.pipe(checkUrl.nullable()),
   CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
   STREAM_EARLY: flag(false),
-  LEARNING_CURVE: flag(true),
 })
 
 export type Environment = z.infer<typeof SCHEMA>

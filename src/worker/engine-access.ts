@@ -7,7 +7,6 @@ import type { WorkerDeps } from './deps.ts'
 import { openEnginePower, type EnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
-import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
 import { waitsForEngine } from '../lifecycle/transitions.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
@@ -34,14 +33,9 @@ const WITHOUT_ENGINE: EngineAccess = {
   openPower: async () => null,
 }
 
-const needOf = async (
-  { store }: WorkerDeps,
-  engine: Engine,
-  curves: Curves
-): Promise<EngineNeed | null> => {
+const needOf = async ({ store }: WorkerDeps, engine: Engine): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
   if (rows.some(({ state }) => waitsForEngine(state)) || (await needsEngine(store))) return 'work'
-  if (await curves.isWanted(rows)) return 'work'
   const isServed = rows.some(
     (row) =>
       row.state.name === 'live' &&
@@ -76,7 +70,6 @@ export const createEngineAccess = (deps: WorkerDeps): EngineAccess => {
   const { engine, engineCommands } = deps
   if (engine === null) return WITHOUT_ENGINE
   const watch = watchEngine(engine, deps)
-  const curves = createCurves(deps)
   const prune = async (): Promise<void> => {
     const present = await watch.present()
     if (present !== null) await pruneFiles(deps, present)
@@ -89,7 +82,7 @@ export const createEngineAccess = (deps: WorkerDeps): EngineAccess => {
   }
   return {
     async open() {
-      const need = await needOf(deps, engine, curves)
+      const need = await needOf(deps, engine)
       return { need, present: need === null ? null : await watch.present() }
     },
     lost: watch.lost,

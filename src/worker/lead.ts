@@ -1,6 +1,7 @@
 /**
- * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, starts internalizations, draws learning curves, deletes what is too old, runs the engine's machine, watches the live
- * routes and tells the webhook. Its memory (sketch, sums, cursors) is made anew from the store with each lease.
+ * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, starts internalizations, deletes what
+ * is too old, runs the engine's machine, watches the live routes and tells the webhook. Its memory (sketch, sums,
+ * cursors) is made anew from the store with each lease.
  */
 import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -15,7 +16,6 @@ import { createStarts } from './internalize/start.ts'
 import { createMayStart } from './internalize/would-pay.ts'
 import { promotionContext } from './internalize/internalize.ts'
 import { openRetirements } from './retirements.ts'
-import { createCurves } from './learning-curve/learn-curve.ts'
 import { claimOf, type WorkerLeases } from './leases.ts'
 import { LiveRoutes } from './rollout/watch-routes.ts'
 import { openWebhook } from './webhook/sender.ts'
@@ -32,8 +32,6 @@ export interface LeadStep {
 export interface Lead {
   /** Everything but what needs all others to wait. @param isHurried templates are searched as soon as the log is read */
   step(engine: EngineState, isHurried: boolean): Promise<LeadStep>
-  /** When no internalization advances: the learning curve. @returns whether it did */
-  learn(present: Engine | null): Promise<boolean>
   /** Deletes, once an hour, what is older than it may be. */
   prune(): Promise<void>
   /** @param present null while the engine is away @returns whether a route did */
@@ -84,7 +82,6 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   const starts = createStarts(deps, createMayStart(deps))
   const retirements = await openRetirements(deps)
   const routes = new LiveRoutes({ ...deps, deprecatedOn: retirements.on })
-  const curves = createCurves(deps)
   const prune = createPruning(deps, access)
 
   /** What was made of forgotten text is made anew. */
@@ -104,12 +101,6 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       const isCaughtUp = settled && !started
       if (isCaughtUp) await caches.step()
       return { advanced: started || read > 0, isCaughtUp }
-    },
-    async learn(present) {
-      if (present === null) return false
-      const { advanced, isEngineLost } = await curves.step(present)
-      if (isEngineLost) access.lost()
-      return advanced
     },
     async prune() {
       await retirements.step()

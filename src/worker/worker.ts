@@ -104,9 +104,7 @@ const createRounds = async (deps: OpenWorkerDeps) => {
     ;({ present } = engine)
     const lead = (await leadership.current())?.lead
     const led = (await lead?.step(engine, isHurried)) ?? { advanced: false, isCaughtUp: true }
-    const advanced =
-      (await advanceOldest(deps, parts, engine.present)) ||
-      ((await lead?.learn(engine.present)) ?? false)
+    const advanced = await advanceOldest(deps, parts, engine.present)
     await lead?.prune()
     return { advanced: led.advanced || advanced, isCaughtUp: led.isCaughtUp && !advanced }
   }

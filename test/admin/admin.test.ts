@@ -5,10 +5,8 @@ import type { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { parseConfig } from '../../src/config/config.ts'
-import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
-import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
@@ -337,24 +335,6 @@ describe('admin API', () => {
         history: [{ from: null, by: 'worker' }],
         progress,
         evaluatedRows: 0,
-      })
-    })
-
-    it('shows how far the learning curve is, and what it says', async () => {
-      await store.internalizations.create(exampleApproved('a'))
-      expect((await get('/internalizations/a')).body).toMatchObject({ learningCurve: null })
-      const fits = [{ rows: 50, results: [], isJudged: true }]
-      await saveCurve(store, 'a', { fits, planned: 3, curve: null, failure: null })
-      expect((await get('/internalizations/a')).body).toMatchObject({
-        learningCurve: { judged: 1, planned: 3, failure: null, points: [], targets: [] },
-      })
-      const points = [{ rows: 400, agreement: 0.9, losses: [0.02] }]
-      const targets: CurveTarget[] = [
-        { coverage: 1, rows: 500, interval: [450, null], likelyRows: 700 },
-      ]
-      await saveCurve(store, 'a', { fits, planned: 1, curve: { points, targets }, failure: null })
-      expect((await get('/internalizations/a')).body).toMatchObject({
-        learningCurve: { points, targets, text: [expect.stringContaining('about 100 more')] },
       })
     })
 

@@ -6,7 +6,6 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
-import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
@@ -47,15 +46,6 @@ const addWaiting = async (store: Store): Promise<void> => {
       exampleEvaluation(id, { internalizationId: 'waiting', arm: 1, similarity: Number(i > 3) })
     )
   )
-  await saveCurve(store, 'waiting', {
-    fits: [],
-    planned: 2,
-    failure: null,
-    curve: {
-      points: [450, 900].map((rows, i) => ({ rows, agreement: 0.7 + 0.1 * i, losses: [0.1] })),
-      targets: [{ coverage: 0.7, rows: 1_700, interval: [1_200, null], likelyRows: 2_300 }],
-    },
-  })
 }
 
 const addLive = async (store: Store): Promise<void> => {

@@ -6,15 +6,7 @@ import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 import { CHROMIUM, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
 
 const LOG = { path: 'chats.jsonl', kind: 'file' as const, unread: 0, at: 0 }
-/** Row counts that are close to each other, as those of a small log are. */
-const close = labels({
-  version: 'abcdef0123456789abcdef0123456789',
-  usdPerMonth: 400,
-  curve: {
-    points: [900, 1000, 1100, 1500].map((rows) => ({ rows, agreement: 0.8, losses: [] })),
-    targets: [],
-  },
-})
+const third = labels({ version: 'abcdef0123456789abcdef0123456789', usdPerMonth: 400 })
 
 /** Of the letters on the screen, and of their boxes. */
 const TEXTS = `[...document.querySelectorAll('svg')].map((svg) =>
@@ -51,7 +43,7 @@ describe.skipIf(CHROMIUM === null)(`the page of a scan in Chromium${WHY_SKIPPED}
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()
     await tab.setContent(
-      scanPage(reportOf([labels(), close, waiting()]), LOG, {
+      scanPage(reportOf([labels(), third, waiting()]), LOG, {
         isEngineFree: true,
         next: { says: 'learn it', command: 'npx promptintern scan a && b' },
       })

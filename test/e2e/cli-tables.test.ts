@@ -132,7 +132,7 @@ describe('show', () => {
   it('has the template, its slots and internalizations, and what to do next', async () => {
     const { text } = await print(['show', TEMPLATE.version])
     expect(text).toContain('{slot date}')
-    expect(text).toContain('7b0fbb0e')
+    expect(text).toMatch(/^internalization +7b0fbb0e\nexchanges +4$/m)
     expect(text).toContain('promptintern promote 01234567')
     expect(text).not.toContain(TEMPLATE.version)
     expect(text).not.toContain(APPROVED.id)

@@ -126,7 +126,6 @@ const environment = (): Record<string, string> => ({
   TENANT_SECRET: TENANTS.secret,
   ROLLOUT_STAGES: '1',
   AUDIT_SHARE: '0.5',
-  LEARNING_CURVE: 'false',
   LOG_LEVEL: 'error',
 })
 

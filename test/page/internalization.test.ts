@@ -11,7 +11,6 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { OutcomeFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
-import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
 import { answerBody } from '../kit/records/completion.ts'
@@ -240,27 +239,6 @@ describe('a candidate', () => {
     expect(all).toContain('4 answers.')
     await page.signIn(READ_TOKEN)
     expect(await page.view(VIEW)).not.toContain('question 5')
-  })
-
-  it('shows its learning curve in sentences, as a plot and as a table', async () => {
-    await create(exampleApproved('a'))
-    await saveCurve(page.store, 'a', {
-      fits: [],
-      planned: 2,
-      failure: null,
-      curve: {
-        points: [
-          { rows: 450, agreement: 0.7, losses: [0.2] },
-          { rows: 900, agreement: 0.8, losses: [0.1] },
-        ],
-        targets: [{ coverage: 0.7, rows: 1_700, interval: [1_200, null], likelyRows: 2_300 }],
-      },
-    })
-    const markup = await page.view(VIEW)
-    expect(markup).toContain('about 800 more exchanges with new questions are needed')
-    expect(rowOf(markup, '450')).toEqual(['70.0 %', '80.0 %'])
-    expect(rowOf(markup, '70 %')).toEqual(['1,700', '1,200', 'cannot be estimated', '2,300'])
-    expect(markup).toContain('data-plot')
   })
 
   it('tells of repeated questions with different answers, and links an example', async () => {

@@ -4,7 +4,6 @@ import { progressSnapshot } from '../../src/core/internalization/internalization
 import type { StageProgress } from '../../src/core/internalization/stage-progress.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
-import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -85,29 +84,6 @@ describe('jobs', () => {
       exampleEvaluation('record-3', { arm: 2 }),
     ])
     expect(await page.view('/admin/jobs')).toContain('held-out request 1 of 4 (25.0 %)')
-  })
-
-  it('show learning curves that are made, and not those that are done', async () => {
-    const { internalizations } = page.store
-    const fit = { rows: 100, results: [], isJudged: true }
-    for (const [id, templateVersion] of [
-      ['open', 'v1'],
-      ['done', 'v2'],
-    ] as const)
-      await internalizations.create(
-        exampleApproved(id, { templateVersion, state: { name: 'rejected', reason: 'too few' } })
-      )
-    const open = {
-      fits: [fit, { ...fit, isJudged: false }],
-      planned: 3,
-      curve: null,
-      failure: null,
-    }
-    await saveCurve(page.store, 'open', open)
-    await saveCurve(page.store, 'done', { ...open, failure: 'the template was deleted' })
-    const markup = await page.view('/admin/jobs')
-    expect(markup).toContain('training 1 of 3')
-    expect(markup.match(/<progress/g)).toHaveLength(1)
   })
 
   it('tell what a forgetting still has to do', async () => {

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
-import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
@@ -22,10 +21,6 @@ const CHANGES: [what: string, change: (store: Store) => Promise<unknown>][] = [
     'an evaluated row',
     (store) =>
       store.internalizations.addEvaluations([exampleEvaluation('r', { internalizationId: 'a' })]),
-  ],
-  [
-    'a training of the learning curve',
-    (store) => saveCurve(store, 'a', { fits: [], planned: 3, curve: null, failure: null }),
   ],
   [
     'evidence of a live route',

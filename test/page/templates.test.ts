@@ -186,6 +186,39 @@ describe('templates', () => {
       expect(markup).toMatch(/cli<\/bdi>/)
     })
 
+    it('says what twice the exchanges proved, with the exchanges of each try', async () => {
+      await page.store.templates.upsert([exampleTemplate()])
+      const { plan, verdict } = exampleApproved()
+      const winner = verdict!.arms[verdict!.arm]!
+      const tries = [
+        ['first', 300, 'reject', 0.3],
+        ['second', 600, 'promote', 0.41],
+        ['third', 1_200, 'promote', 0.63],
+      ] as const
+      for (const [id, exchanges, decision, coverage] of tries) {
+        await page.store.internalizations.create(
+          exampleApproved(id, {
+            state: { name: 'retired', reason: 'replaced' },
+            plan: { ...plan!, population: { ...plan!.population, exchanges } },
+            verdict: {
+              ...verdict!,
+              verdict: decision,
+              arms: verdict!.arms.with(verdict!.arm, { ...winner, coverage }),
+            },
+          })
+        )
+        const markup = await page.view('/admin/templates/version-1')
+        if (id === 'first') expect(markup).not.toContain('exchanges proved')
+        if (id === 'second')
+          expect(markup).toContain(
+            '600 exchanges proved 41.0 % coverage, 41.0 points more than 300'
+          )
+      }
+      const markup = await page.view('/admin/templates/version-1')
+      expect(markup).toContain('1,200 exchanges proved 63.0 % coverage, 22.0 points more than 600')
+      expect(markup).toMatch(/<td[^>]*>1,200<\/td>/)
+    })
+
     it('says what the terms of its upstream say about training, of both kinds until one is known', async () => {
       const standard = { baseUrl: 'https://api.openai.com/v1' }
       const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })

@@ -320,7 +320,6 @@ describe('the plan of a head', () => {
   it('has as many rows for a form as a field head learns in its time', () => {
     const plan = planOf(answered(3_000, (number) => JSON.stringify({ number })))
     expect(plan.split.train.length).toBe(1_500)
-    expect(plan.spare).toBe(1_000)
   })
 
   it('knows how many held-out rows are missing', () => {
@@ -330,11 +329,10 @@ describe('the plan of a head', () => {
     expect(obstacle!.missingExchanges).toBe(18)
   })
 
-  it('has no more rows than a head can be trained on in a minute, and says which are left', () => {
+  it('has no more rows than a head can be trained on in a minute', () => {
     const plan = planOf(APPLICATIONS.slice(0, 1).flatMap(() => labelled(0, 3200)))
     expect(plan.split.train.length).toBe(2000)
     expect(plan.split.traffic.length).toBe(500)
-    expect(plan.spare).toBe(700)
   })
 })
 

@@ -155,7 +155,7 @@ onEachStore((it) => {
       const created = exampleInternalization('a')
       await internalizations.create(created)
       seen.push(await other.internalizations.revision())
-      // a learning curve, for example, is written without a change of the state
+      // the facts of a decision, for example, are written without a change of the state
       await internalizations.save(created, 'worker', 500)
       seen.push(await other.internalizations.revision())
       await internalizations.addEvaluations([exampleEvaluation('r', { internalizationId: 'a' })])

@@ -147,13 +147,33 @@ describe('the next step', () => {
     expect(command).toContain(
       'MODEL_PATH=data/models/HuggingFaceTB--SmolLM2-135M-Instruct TRAIN_MINUTES=40'
     )
-    expect(nextStep(reportOf([waiting()]), LOG, SHOP)).toEqual({
+    const few = waiting({ expectedCoverage: null, missingExchanges: 884, growth: [] })
+    expect(nextStep(reportOf([few]), LOG, SHOP)).toEqual({
       says: 'log about 880 more exchanges of fedcba98, then scan again',
       command: null,
     })
-    expect(remarkOf(waiting())).toContain(
-      'no threshold passes; about 880 more exchanges with new questions would bring 20.0 % coverage'
+    expect(remarkOf(few)).toContain('no threshold passes; about 880 more exchanges are needed')
+  })
+
+  it('is to log twice as many where that has made the head better, and not where it has not', () => {
+    expect(nextStep(reportOf([waiting()]), LOG, SHOP)).toEqual({
+      says:
+        'log twice as many exchanges of fedcba98, then scan again: a head from 250 exchanges agrees on 60.0 % ' +
+        'of all answers, one from 500 on 72.0 %',
+      command: null,
+    })
+    const [half, all] = waiting().growth
+    const same = waiting({ growth: [half!, { ...all!, agreementOfAll: 0.6 }] })
+    expect(nextStep(reportOf([same]), LOG, SHOP).says).toContain('no step to recommend')
+  })
+})
+
+describe('what twice the exchanges brought', () => {
+  it('is a remark, and is not told where one head was tried', () => {
+    expect(remarkOf(labels())).toContain(
+      'a head from 750 exchanges answers 41.0 %, one from 1,500 61.2 %'
     )
+    expect(remarkOf(labels({ growth: labels().growth.slice(1) }))).not.toContain('one from')
   })
 })
 
@@ -249,7 +269,7 @@ describe('the page', () => {
   })
 
   it('has plots in light and dark, without a number that is none', () => {
-    expect(page.match(/<svg /g)).toHaveLength(4)
+    expect(page.match(/<svg /g)).toHaveLength(2)
     expect(page.match(/<div class="bar">/g)).toHaveLength(4)
     expect(page).toContain('prefers-color-scheme: dark')
     expect(page).not.toMatch(/NaN|Infinity|undefined/)

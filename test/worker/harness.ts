@@ -50,7 +50,6 @@ const CONFIG = parseConfig({
   // the traffic of a live route comes within seconds here
   BURST_MINUTES: '0',
   // most tests count jobs and loras
-  LEARNING_CURVE: 'false',
 })
 
 /** An engine behind the contract, at a URL that only `fetch` knows. */

@@ -14,7 +14,6 @@ import {
   readEvaluatedRows,
   readInternalization,
   readJudged,
-  readLearningCurve,
   readProgress,
 } from '../reading/read-internalization.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
@@ -45,8 +44,7 @@ const listRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}',
-  summary:
-    'One internalization with plan, verdict, history, progress, rollout, learning curve and feedback',
+  summary: 'One internalization with plan, verdict, history, progress, rollout and feedback',
   request: { params },
   responses: responses(200, internalizationSchema, 'The internalization'),
 })
@@ -169,7 +167,6 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
       progress: await readProgress(deps.store, row),
       evaluatedRows: await readEvaluatedRows(deps.store, row),
       rollout: await readRolloutReport(deps.store, row.id),
-      learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
       judge: await readJudged(deps.store, row),
       early: await readEarlyAnswers(deps.store, row),

@@ -200,38 +200,6 @@ const historySchema = z
   })
   .openapi('HistoryEntry')
 
-export const learningCurveSchema = z
-  .object({
-    judged: number('trainings on a part of the rows whose answers are stored'),
-    planned: number('of how many'),
-    failure: textOrNull('why there will be no curve'),
-    points: z
-      .array(
-        z.object({
-          rows: number('questions that it was trained on'),
-          agreement: number('if all that may be answered were answered'),
-          losses: z
-            .array(z.number().nullable())
-            .describe('among the most confident answers, in the order of `targets`'),
-        })
-      )
-      .describe('the last one is the winning arm; empty until all are judged'),
-    targets: z.array(
-      z.object({
-        coverage: z.number(),
-        rows: numberOrNull(
-          'number of training questions with which the gate passes in half of the cases; null: more than eight times as many, or never'
-        ),
-        interval: z
-          .tuple([z.number().nullable(), z.number().nullable()])
-          .describe('90 % interval of `rows`'),
-        likelyRows: numberOrNull('the same for four of five cases'),
-      })
-    ),
-    text: z.array(z.string()).describe('what the curve says'),
-  })
-  .openapi('LearningCurve', { description: 'How many more exchanges more coverage would need' })
-
 export const internalizationSchema = internalizationSummarySchema
   .extend({
     revision: z.number(),
@@ -252,9 +220,6 @@ export const internalizationSchema = internalizationSummarySchema
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('of the stage in training, or the judge').nullable(),
     evaluatedRows: number('held-out rows evaluated so far, over all arms'),
-    learningCurve: learningCurveSchema
-      .nullable()
-      .describe('null until the worker has begun with it, after the verdict'),
     rollout: rolloutSchema.nullable().describe('null until the worker has seen it live'),
     coverageSteps: z.array(coverageStepSchema).describe('oldest first; empty before it was live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),

@@ -8,7 +8,6 @@ import { progressSnapshot } from '../../core/internalization/internalization.ts'
 import { failuresIn, HOUR_MS } from '../../core/log/traffic-hours.ts'
 import { AppError } from '../../errors.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
-import { readCurves } from '../../lifecycle/learning-curve.ts'
 import { rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 import type { AdminRole } from '../access/roles.ts'
@@ -46,7 +45,6 @@ const revisionOf = async (store: Store, now: number): Promise<string> => {
   const progress = await store.snapshots.all(progressSnapshot(''))
   const parts = [
     await evidenceOf(store),
-    JSON.stringify(await readCurves(store)),
     await store.routes.revision(),
     await store.internalizations.revision(),
     await store.pairs.revision(),

@@ -3,14 +3,12 @@ import {
   progressSnapshot,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
-import type { LearningCurve } from '../../core/gate/learning-curve.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization } from '../../lifecycle/find.ts'
 import { readJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { JudgeProgress, StageProgress } from '../../core/internalization/stage-progress.ts'
 import { readJudge, type JudgeReading } from '../../lifecycle/read-judge.ts'
 import { judgeUsd } from '../../savings/model-proof.ts'
-import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import type { Store } from '../../store/store.ts'
 
 /** @param id or the start of it. @throws AppError `not-found`, `conflict` */
@@ -57,31 +55,4 @@ export interface Judged extends JudgeReading {
 export const readJudged = async (store: Store, row: Internalization): Promise<Judged | null> => {
   const reading = await readJudge(store, row)
   return reading && { ...reading, spentUsd: await judgeUsd.read(store, row.id) }
-}
-
-export interface CurveReading extends LearningCurve {
-  /** trainings that are judged, of those that are planned */
-  judged: number
-  planned: number
-  failure: string | null
-  /** what the curve says, in sentences */
-  text: string[]
-}
-
-/** @returns null before the worker has begun with the curve */
-export const readLearningCurve = async (
-  store: Pick<Store, 'snapshots'>,
-  row: Internalization
-): Promise<CurveReading | null> => {
-  const work = await readCurve(store, row.id)
-  if (work === null) return null
-  const { fits, planned, curve, failure } = work
-  return {
-    judged: fits.filter(({ isJudged }) => isJudged).length,
-    planned,
-    failure,
-    points: curve?.points ?? [],
-    targets: curve?.targets ?? [],
-    text: curveText(work, row),
-  }
 }

@@ -45,7 +45,6 @@ const refused = (): Promise<never> => Promise.reject(new AppError('forbidden', N
 const FIGURES = [
   progressSnapshot(''),
   'rollout:',
-  'learning-curve:',
   'forget:',
   MODEL_PROOF,
   JUDGE_PROOF,

@@ -6,7 +6,7 @@ import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
 import { usd } from '../../core/cost/figure-text.ts'
-import { about, isReady, isUntriedForm, type ScannedLog } from './words.ts'
+import { about, growthText, isReady, isUntriedForm, type ScannedLog } from './words.ts'
 
 /** What is there to learn with. */
 export interface Workshop {
@@ -78,6 +78,13 @@ const learn = (
   return [...before.reverse(), ...imports, last].join(' && ')
 }
 
+/** The gate refuses its head, which twice the exchanges made better. */
+const isGrowing = ({ expectedCoverage, growth: [half, all] }: TemplateReport): boolean =>
+  expectedCoverage === 0 &&
+  half !== undefined &&
+  all !== undefined &&
+  all.agreementOfAll > half.agreementOfAll
+
 const MAY_LEARN = ['json', 'code', 'calls', 'short-text']
 
 const isForLora = ({ responseType, labels }: TemplateReport): boolean =>
@@ -137,6 +144,12 @@ const nextOfHeads = (report: ScanReport, log: ScannedLog, shop: Workshop): NextS
   if (waiting !== undefined)
     return {
       says: `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortId(waiting.version)}, then scan again`,
+      command: null,
+    }
+  const growing = templates.find(isGrowing)
+  if (growing !== undefined)
+    return {
+      says: `log twice as many exchanges of ${shortId(growing.version)}, then scan again: ${growthText(growing)}`,
       command: null,
     }
   const forLora = templates.find(isForLora)

@@ -4,7 +4,6 @@ import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
 import { dayText } from '../../core/days.ts'
 import { count, share, usd } from '../../core/cost/figure-text.ts'
 import type { Advice } from '../../core/scan/advice.ts'
-import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 
 /** Two digits: more would say more than is known. */
@@ -96,17 +95,18 @@ export const headline = (report: ScanReport): string => {
   )
 }
 
-const moreText = ({ coverage, trainRows, exchanges }: MoreExchanges): string =>
-  exchanges === 0
-    ? `learning from ${about(trainRows)} exchanges, which the log has, would bring ${share(coverage)} coverage`
-    : `about ${about(exchanges)} more exchanges with new questions would bring ${share(coverage)} coverage`
-
-const missingText = ({ missingExchanges: missing, more }: TemplateReport): string | null => {
-  if (more !== null) return moreText(more)
-  return missing === null || missing === 0
-    ? null
-    : `about ${about(missing)} more exchanges are needed`
+/** What twice the exchanges brought, as measured; null where one head was tried, or none. */
+export const growthText = ({ growth }: TemplateReport): string | null => {
+  const [half, all] = growth
+  if (half === undefined || all === undefined) return null
+  return all.coverage > 0
+    ? `a head from ${count(half.rows)} exchanges answers ${share(half.coverage)}, one from ${count(all.rows)} ${share(all.coverage)}`
+    : `a head from ${count(half.rows)} exchanges agrees on ${share(half.agreementOfAll)} of all answers, ` +
+        `one from ${count(all.rows)} on ${share(all.agreementOfAll)}`
 }
+
+const missingText = ({ missingExchanges: missing }: TemplateReport): string | null =>
+  missing === null || missing === 0 ? null : `about ${about(missing)} more exchanges are needed`
 
 const cacheText = (row: TemplateReport): string | null => {
   const { cacheSavesUsdPerMonth: saved, cacheHitShare, minCachedPrefixTokens: least } = row
@@ -142,6 +142,7 @@ export const remarkOf = (row: TemplateReport): string => {
       `a head that learned from ${count(row.rows.train)} rows in less than a minute would answer this share; an internalization trains longer`,
     coverageReason,
     missingText(row),
+    growthText(row),
     cacheText(row),
     adviceText(row.advice),
   ]
@@ -174,8 +175,8 @@ export const notesOf = (
       (one) => `${one.model} ${retirementText(one)}: promptintern move compares another model`
     ),
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
-    some((row) => row.curve !== null && !hasForm(row)) && `heads were tried on ${features}`,
-    some(({ curve }) => curve !== null) &&
+    some((row) => row.growth.length > 0 && !hasForm(row)) && `heads were tried on ${features}`,
+    some(({ growth }) => growth.length > 0) &&
       from === null &&
       'the lines have no times (at or created): each conversation counts as independent of all others',
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&

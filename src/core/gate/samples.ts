@@ -142,12 +142,6 @@ export const leastPValue = ({ rows, effectiveRows, fresh }: SampleCounts, margin
 export const lossOf = ({ rows, disagreements, upstreamDisagreements }: SampleCounts): number =>
   rows === 0 ? 0 : (disagreements - upstreamDisagreements) / rows
 
-/** Disagreement that the margin leaves, on top of the upstream's own. */
-export const allowedLoss = (
-  { rows, upstreamDisagreements }: SampleCounts,
-  margin: number
-): number => margin + (rows === 0 ? 0 : upstreamDisagreements / rows)
-
 /** Fewest independent rows that can pass: (1 − margin)^rows ≤ level. */
 export const minimumRows = (margin: number, level: number): number =>
   Math.ceil(Math.log(level) / Math.log1p(-margin))

@@ -266,8 +266,6 @@ export interface InternalizationPlan {
     lora: string | null
   }
   arms: Arm[]
-  /** shares of the training rows that the learning curve is fitted on, beside all of them; none: no curve */
-  fitShares: number[]
 }
 
 /** Record ids of both samples without repeats, traffic first. */
@@ -288,10 +286,6 @@ export const armRows = <Row extends { arm: number }>(
 
 /** Number in the store of the live route's answers, which a successor is compared with. */
 export const armOfPresent = ({ arms }: InternalizationPlan): number => arms.length
-
-/** Number in the store and in jobs of the learning curve's loras, smallest part of the rows first. */
-export const armOfFit = ({ arms }: InternalizationPlan, fit: number): number =>
-  arms.length + 1 + fit
 
 /**
  * Number of validation rows, the newest of the training rows. The engine measures its loss on them,
@@ -329,12 +323,6 @@ export interface Internalization {
   verdict: ProvenVerdict | null
   /** optimistic lock: a save with a stale revision is refused */
   revision: number
-}
-
-/** One that has its verdict, and the plan that it is about. */
-export interface JudgedInternalization extends Internalization {
-  plan: InternalizationPlan
-  verdict: ProvenVerdict
 }
 
 export interface HistoryEntry {
@@ -402,8 +390,6 @@ export interface InternalizeOptions {
   upstreamReplays: number | null
   /** US dollars that the answers of other models may cost an internalization; null: none are bought */
   modelProofUsd: number | null
-  /** after a verdict, train on parts of the rows, to tell how many more are needed */
-  learningCurve: boolean
   /** written answers may be streamed before their end is known */
   streamsEarly: boolean
 }

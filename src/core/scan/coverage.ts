@@ -1,22 +1,21 @@
 /**
- * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and the
- * exchanges that are missing. Knows nothing of how the head was trained.
+ * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and what twice the
+ * rows brought. Knows nothing of how the head was trained.
  */
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { burstMsOf } from '../internalization/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
-import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
 import { itemAt } from '../lists.ts'
+import type { HeadFit } from './held-out.ts'
 
 export interface GateSettings {
   /** agreement that may be lost, 0 to 1 */
   margin: number
   /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage: number
-  seed: number
   /** length of a burst; 0: conversations are independent */
   burstMinutes: number
 }
@@ -26,6 +25,15 @@ export interface SelectivePoint {
   /** share of the traffic rows above it */
   coverage: number
   agreement: number
+}
+
+/** A head that learned from a part of the rows, or from all. */
+export interface GrowthPoint {
+  rows: number
+  /** share of the traffic that a route would answer; 0 where the gate refuses */
+  coverage: number
+  /** as if everything that may be answered were answered */
+  agreementOfAll: number
 }
 
 export interface CoverageFigures {
@@ -44,7 +52,8 @@ export interface CoverageFigures {
   refusal: string | null
   /** at most fifty, evenly spaced */
   selective: SelectivePoint[]
-  curve: LearningCurve
+  /** fewest rows first; the last one is the head of the other figures */
+  growth: GrowthPoint[]
 }
 
 const ALPHA = 0.05
@@ -104,23 +113,28 @@ const refusalOf = (
   )
 }
 
-/**
- * @param fits answers of heads that were trained on parts of the rows and on all of them, fewest rows first, at least one;
- * the confidence is the same in `logprobSum` and `logprobMin`
- */
-export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): CoverageFigures => {
-  const { margin, minCoverage, seed } = settings
-  const burstMs = burstMsOf(settings)
-  const { heldOut } = itemAt(fits, fits.length - 1)
-  const verdict = decide({
+const isPassedBy = ({ threshold }: ArmFigures): boolean => threshold !== null
+
+const figuresOf = ({ heldOut }: HeadFit, settings: GateSettings): ArmFigures => {
+  const { arms } = decide({
     arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
     responseType: LABEL,
-    margin,
-    minCoverage,
-    burstMs,
+    margin: settings.margin,
+    minCoverage: settings.minCoverage,
+    burstMs: burstMsOf(settings),
   })
-  const figures = itemAt(verdict.arms, 0)
-  const isPassed = figures.threshold !== null
+  return itemAt(arms, 0)
+}
+
+/**
+ * @param fits answers of heads that were trained on a half of the rows and on all of them, fewest rows first, at least one;
+ * the confidence is the same in `logprobSum` and `logprobMin`
+ */
+export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): CoverageFigures => {
+  const judged = fits.map((fit) => ({ ...fit, figures: figuresOf(fit, settings) }))
+  const { figures, heldOut } = itemAt(judged, judged.length - 1)
+  const isPassed = isPassedBy(figures)
+  const burstMs = burstMsOf(settings)
   const traffic = heldOut.filter(({ isTraffic }) => isTraffic)
   return {
     expectedCoverage: isPassed ? figures.coverage : 0,
@@ -131,13 +145,10 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
     agreementOfAll: figures.agreement,
     refusal: refusalOf(figures, settings),
     selective: selectivePoints(heldOut),
-    curve: learningCurve(fits, {
-      statistic: 'sum',
-      burstMs,
-      margin,
-      minCoverage,
-      alpha: ALPHA,
-      seed,
-    }),
+    growth: judged.map(({ rows, figures: found }) => ({
+      rows,
+      coverage: isPassedBy(found) ? found.coverage : 0,
+      agreementOfAll: found.agreement,
+    })),
   }
 }

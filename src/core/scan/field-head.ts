@@ -9,10 +9,9 @@ import type { ResponseType } from '../answer/response-type.ts'
 import type { Form } from '../form/form.ts'
 import type { FormRow } from '../form/read-targets.ts'
 import type { Source } from '../form/words.ts'
-import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
-import { heldOutRows, type HeadAnswer } from './held-out.ts'
+import { heldOutRows, type HeadAnswer, type HeadFit } from './held-out.ts'
 
 export interface FieldTask {
   form: Form
@@ -45,7 +44,7 @@ interface FieldTrial {
 }
 
 export interface FieldFit {
-  fit: CurveFit
+  fit: HeadFit
   isCut: boolean
 }
 

@@ -13,7 +13,7 @@ import {
   type ResponseType,
 } from '../answer/response-type.ts'
 import { minimumRows } from '../gate/samples.ts'
-import { newTo, splitPopulation, type Split, type SplitSettings } from '../learn/split.ts'
+import { splitPopulation, type Split, type SplitSettings } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
 
 /** Rows, window, bursts and seed are those of an internalization. */
@@ -28,21 +28,17 @@ export interface HeadPlanSettings extends Omit<SplitSettings, 'judged'> {
   isListed?: IsListed
 }
 
-interface PlannedSplit {
-  split: Split<ScannedExchange>
-  /** questions of the sample that a head could learn and does not, because it would take too long */
-  spare: number
-}
-
 /** Without an answer that has a type. */
-interface NoHead extends PlannedSplit {
+interface NoHead {
+  split: Split<ScannedExchange>
   responseType: null
   labels: null
   form: null
   obstacle: Obstacle
 }
 
-export interface PossibleHead extends PlannedSplit {
+export interface PossibleHead {
+  split: Split<ScannedExchange>
   responseType: ResponseType
   /** what the head can answer; null where the answers are no labels */
   labels: string[] | null
@@ -203,16 +199,6 @@ const obstacleOf = (
   return rowsObstacle(split, settings) ?? (settings.dims === 0 ? NO_ENCODER : null)
 }
 
-const spareOf = (
-  sample: readonly ScannedExchange[],
-  split: Split<ScannedExchange>,
-  allowed: number
-): number => {
-  // a repeated question gives one row, so a part with fewer rows than allowed has used all
-  if (split.train.length < allowed) return 0
-  return newTo([...split.train, ...split.traffic, ...split.unseen], sample).length
-}
-
 /** Answers that are not held out. */
 const learnableOf = (
   sample: readonly ScannedExchange[],
@@ -226,22 +212,18 @@ const learnableOf = (
 const splitFor = (
   sample: readonly ScannedExchange[],
   settings: HeadPlanSettings
-): Pick<HeadPlan, 'split' | 'form'> & { type: ResponseType; allowed: number } => {
+): Pick<HeadPlan, 'split' | 'form'> & { type: ResponseType } => {
   const splitAt = (trainRows: number) => splitPopulation(sample, { ...settings, trainRows })
-  const allowed = trainRowsFor(sample, settings)
-  const split = splitAt(allowed)
+  const split = splitAt(trainRowsFor(sample, settings))
   const learnable = learnableOf(sample, split)
   // of a handful of exchanges all may be held out
   const answers = learnable.length > 0 ? learnable : textsOf(sample)
   const type = detectResponseType(answers, settings.isListed)
-  if (type === 'label') return { split, form: null, type, allowed }
+  if (type === 'label') return { split, form: null, type }
   // a head for fields knows no classes
-  const allowedOfForm = trainRowsWithin(MAX_FORM_ROWS, sample, settings)
-  const ofForm = splitAt(allowedOfForm)
+  const ofForm = splitAt(trainRowsWithin(MAX_FORM_ROWS, sample, settings))
   const form = findAnswerForm(ofForm.train)
-  return form === null
-    ? { split, form, type, allowed }
-    : { split: ofForm, form, type, allowed: allowedOfForm }
+  return { split: form === null ? split : ofForm, form, type }
 }
 
 /** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
@@ -250,15 +232,13 @@ export const planHead = (
   unsupportedFormat: string | null,
   settings: HeadPlanSettings
 ): HeadPlan => {
-  const { split, form, type, allowed } = splitFor(sample, settings)
-  const spare = spareOf(sample, split, allowed)
+  const { split, form, type } = splitFor(sample, settings)
   const refused = (reason: string, responseType: ResponseType | null): HeadPlan => ({
     responseType,
     split,
     labels: null,
     form: null,
     obstacle: { reason, missingExchanges: null },
-    spare,
   })
   if (sample.length === 0)
     return refused('the log has no request of this template that a route may answer', null)
@@ -272,5 +252,5 @@ export const planHead = (
   const learnable = learnableOf(sample, split)
   const labels = type === 'label' ? knownLabels(textsOf(split.train), settings.isListed) : null
   const obstacle = obstacleOf({ type, learnable, labels, form }, split, settings)
-  return { responseType: type, split, labels, form, obstacle, spare }
+  return { responseType: type, split, labels, form, obstacle }
 }

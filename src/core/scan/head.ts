@@ -5,10 +5,9 @@
 import { textOfRequest } from '../answer/answer-form.ts'
 import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
-import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/split.ts'
 import { itemAt, largestOf, valueIn } from '../lists.ts'
-import { fitRows, fitShares } from '../learn/fits.ts'
+import { randomPart } from '../learn/bursts.ts'
 import { nameText, withLabelNames } from '../learn/head/label-names.ts'
 import { selectTexts, type TextRows } from '../learn/head/text-rows.ts'
 import {
@@ -17,9 +16,10 @@ import {
   validateTextHead,
   type TextHead,
 } from '../learn/text-head.ts'
+import { seededRandom } from '../../random.ts'
 import type { ScannedExchange } from './exchange.ts'
 import type { FillForm } from './field-head.ts'
-import { heldOutRows, type HeadAnswer } from './held-out.ts'
+import { heldOutRows, type HeadAnswer, type HeadFit } from './held-out.ts'
 
 /** What a head reads of a text beside its hashed words. */
 export interface Encoder {
@@ -37,6 +37,8 @@ export interface Encoder {
 
 /** Five folds take four times as long, and choose the same penalty or a neighbour of it. */
 const FOLDS = 2
+/** With fewer rows a head has learned next to nothing. */
+const LEAST_ROWS = 16
 
 /** Training rows and labels, with the embeddings of all rows. */
 interface Problem {
@@ -91,7 +93,7 @@ const answersOf = (
 }
 
 /**
- * Heads on an eighth, a quarter, a half and all of the training rows, and their answers to the held-out ones.
+ * Heads on a half and on all of the training rows, and their answers to the held-out ones.
  * The penalty, the temperature and the share of the hashed words are those of cross-validation on all rows.
  * @param labels answers of the training rows, at least two
  * @returns fewest rows first
@@ -100,7 +102,7 @@ export const fitHeads = async (
   split: Split<ScannedExchange>,
   labels: readonly string[],
   { encoder, seed }: { encoder: Encoder; seed: number }
-): Promise<CurveFit[]> => {
+): Promise<HeadFit[]> => {
   const problem = await problemOf(split, labels, encoder)
   const all = [...split.train.keys()]
   const logged = problem.heldOut.flatMap(({ outcome }) => textOf(outcome) ?? [])
@@ -112,10 +114,8 @@ export const fitHeads = async (
   const named = (rows: TextRows): TextRows =>
     withLabelNames(rows, problem.names, problem.nameVectors)
   const settings = validateTextHead(named(problem.train), { groups, seed, folds: FOLDS })
-  const parts = fitShares(all.length).map((share) =>
-    fitRows(all.map(String), share, seed).map(Number)
-  )
-  return [...parts, all].map((places) => {
+  const half = randomPart(all, Math.floor(all.length / 2), seededRandom(seed))
+  return [...(half.length < LEAST_ROWS ? [] : [half]), all].map((places) => {
     const head = trainTextHead(named(selectTexts(problem.train, places)), settings)
     return {
       rows: places.length,

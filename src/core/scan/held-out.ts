@@ -7,6 +7,12 @@ import type { Split } from '../learn/split.ts'
 import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
 import type { ScannedExchange } from './exchange.ts'
 
+/** What a head that learned from so many rows answers. */
+export interface HeadFit {
+  rows: number
+  heldOut: HeldOutRow[]
+}
+
 export interface HeadAnswer {
   text: string
   /** natural logarithm of a probability */

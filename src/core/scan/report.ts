@@ -1,14 +1,12 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
 import type { OtherCache } from '../cache/other-caches.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
-import type { LearningCurve } from '../gate/learning-curve.ts'
 import type { Template } from '../template/template.ts'
 import { adviceOf, type Advice } from './advice.ts'
-import type { CoverageFigures, SelectivePoint } from './coverage.ts'
+import type { CoverageFigures, GrowthPoint, SelectivePoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
-import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
 import type { TemplateMoney } from './money.ts'
 
 /** A template with what was found out of it. */
@@ -68,12 +66,11 @@ export interface TemplateReport extends Omit<TemplateMoney, 'call' | 'unknown'> 
   agreementOfAll: number | null
   /** why no coverage is expected; null where one is */
   coverageReason: string | null
-  /** exchanges with new questions until a head would pass; 0: it passes; null: not known */
+  /** exchanges until a head can be tried; 0: one passes; null: not known */
   missingExchanges: number | null
-  /** the next coverage that more exchanges would bring: the least one where the gate refuses */
-  more: MoreExchanges | null
   selective: SelectivePoint[]
-  curve: LearningCurve | null
+  /** of heads that learned from a half and from all of the rows; empty where none was tried */
+  growth: GrowthPoint[]
   /** only where texts were asked for */
   text?: { messages: Template['messages']; labels: string[] }
 }
@@ -140,18 +137,14 @@ const moneyFigures = (money: TemplateMoney) => {
   }
 }
 
-/** Until a head passes: 0 where it does, null where it is not known. */
-const missingOf = (
-  { plan: { obstacle }, coverage }: Judged,
-  needed: MoreExchanges | null
-): number | null => {
+/** Until a head can be tried: 0 where one passes, null where it is not known. */
+const missingOf = ({ plan: { obstacle }, coverage }: Judged): number | null => {
   if (coverage === null) return obstacle?.missingExchanges ?? null
-  return coverage.refusal === null ? 0 : (needed?.exchanges ?? null)
+  return coverage.refusal === null ? 0 : null
 }
 
 const coverageFigures = (judged: Judged) => {
   const { plan, coverage } = judged
-  const needed = coverage && neededForRoute(coverage, plan.spare)
   return {
     expectedCoverage: coverage?.expectedCoverage ?? null,
     coverageLowerBound: coverage?.coverageLowerBound ?? null,
@@ -159,10 +152,9 @@ const coverageFigures = (judged: Judged) => {
     agreementLowerBound: coverage?.agreementLowerBound ?? null,
     agreementOfAll: coverage?.agreementOfAll ?? null,
     coverageReason: plan.obstacle?.reason ?? coverage?.refusal ?? null,
-    missingExchanges: missingOf(judged, needed),
-    more: needed ?? (coverage && neededForMore(coverage, plan.spare)),
+    missingExchanges: missingOf(judged),
     selective: coverage?.selective ?? [],
-    curve: coverage?.curve ?? null,
+    growth: coverage?.growth ?? [],
   }
 }
 
@@ -199,7 +191,7 @@ const templateReport = (
     ...formFigures(plan, withText),
     rows: {
       // in its time a field head may learn a part
-      train: coverage?.curve.points.at(-1)?.rows ?? split.train.length,
+      train: coverage?.growth.at(-1)?.rows ?? split.train.length,
       heldOut: split.traffic.length,
       unseen: split.unseen.length,
     },

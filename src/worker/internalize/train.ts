@@ -77,15 +77,15 @@ const startModel = ({ plan, trained, stage }: StageContext): string =>
 const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
   isHead(trained.name) ? trained.name : plan.method
 
-/** What a head learns beside the exchanges; of the learning curve's heads the log does not tell it again. */
+/** What a head learns beside the exchanges. */
 const rowsOfExamples = async (
   { store, log }: WorkerDeps,
-  { plan, template, trained, arm }: StageContext,
+  { plan, template, trained }: StageContext,
   exchanges: MatchedExchange[]
 ): Promise<TrainingRow[]> => {
   if (!isHead(trained.name)) return []
   const rows = await exampleRows(store, { plan, template, head: trained.name }, exchanges)
-  if (rows.length > 0 && arm < plan.arms.length)
+  if (rows.length > 0)
     log({
       level: 'info',
       message: `${rows.length} ${rows.length === 1 ? 'example of the prompt is a row' : 'examples of the prompt are rows'} to learn from`,

@@ -21,7 +21,6 @@ import { textOf } from '../../core/answer/outcome.ts'
 import { splitAnswer, supportOf, writtenText } from '../../core/answer/written-fields.ts'
 import { modelOfArm } from '../../core/learn/schedule.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
-import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/response-type.ts'
 import { planParts } from '../../core/route/parts.ts'
 import { kindOf } from '../../core/route/request-kind.ts'
@@ -309,6 +308,5 @@ export const planInternalization = async (
     method,
     ...(await successorPlan(deps, known, successor)),
     arms,
-    fitShares: deps.config.learningCurve ? fitShares(train.length) : [],
   }
 }

@@ -19,7 +19,6 @@ export const learningSettings = ({
   holdoutRows = trainRows,
 }: Learning = {}): Record<string, string> => ({
   ENGINE: 'fake',
-  LEARNING_CURVE: 'false',
   DETECT_MIN_SESSIONS: String(minSessions),
   TRAIN_ROWS: String(trainRows),
   HOLDOUT_ROWS: String(holdoutRows),

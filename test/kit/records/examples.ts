@@ -221,7 +221,6 @@ export const exampleApproved = (
       dropOrder: [0],
       templateTokens: 804,
       method: 'supervised',
-      fitShares: [],
       arms: [0, 1].map((arm) => ({
         name: arm === 0 ? 'schedule' : 'query-only',
         stages: [STAGE],

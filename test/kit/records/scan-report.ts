@@ -41,33 +41,33 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   agreementOfAll: 0.84,
   coverageReason: null,
   missingExchanges: 0,
-  more: { coverage: 0.7, trainRows: 2400, exchanges: 900 },
   selective: [
     { coverage: 0.5, agreement: 0.99 },
     { coverage: 1, agreement: 0.84 },
   ],
-  curve: {
-    points: [
-      { rows: 375, agreement: 0.6, losses: [] },
-      { rows: 1500, agreement: 0.84, losses: [] },
-    ],
-    targets: [],
-  },
+  growth: [
+    { rows: 750, coverage: 0.41, agreementOfAll: 0.7 },
+    { rows: 1500, coverage: 0.612, agreementOfAll: 0.84 },
+  ],
   ...changed,
 })
 
-/** One that lacks exchanges. */
-export const waiting = (): TemplateReport =>
+/** One whose head the gate refuses, and that twice the exchanges made better. */
+export const waiting = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   labels({
     version: 'fedcba9876543210fedcba9876543210',
     expectedCoverage: 0,
     coverageLowerBound: 0,
     coverageReason: 'no threshold passes',
-    missingExchanges: 880,
+    missingExchanges: null,
     netUsdPerMonth: 0,
     mendedNetUsdPerMonth: 0,
     advice: [],
-    more: { coverage: 0.2, trainRows: 1380, exchanges: 880 },
+    growth: [
+      { rows: 250, coverage: 0, agreementOfAll: 0.6 },
+      { rows: 500, coverage: 0, agreementOfAll: 0.72 },
+    ],
+    ...changed,
   })
 
 export const reportOf = (

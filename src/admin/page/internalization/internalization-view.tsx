@@ -32,7 +32,7 @@ import { LiveRoute } from './live/live-route.tsx'
 import { loadInternalization, type InternalizationFacts } from './load-internalization.ts'
 import { Mistakes } from './mistakes.tsx'
 import { Proof } from './proof.tsx'
-import { LearningCurve, Training } from './training.tsx'
+import { Training } from './training.tsx'
 
 interface PartProps {
   facts: InternalizationFacts
@@ -177,7 +177,7 @@ const LastChange = ({ history }: Pick<InternalizationFacts, 'history'>) => {
 }
 
 const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
-  const { row, template, model, curve, history, judged } = facts
+  const { row, template, model, history, judged } = facts
   const { verdict, plan } = row
   return (
     <>
@@ -209,13 +209,6 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
           />
         </Fold>
       )}
-      <Live id="learning-curve">
-        {curve !== null && (
-          <Fold name="Learning curve" tells="agreement by the number of questions to learn from">
-            <LearningCurve curve={curve} verdict={verdict} />
-          </Fold>
-        )}
-      </Live>
       <Live id="training">
         {plan !== null && (
           <Fold name="Training" tells={trainedText(plan)}>

@@ -21,9 +21,7 @@ import type { AdminDeps } from '../../deps.ts'
 import {
   readInternalization,
   readJudged,
-  readLearningCurve,
   readProgress,
-  type CurveReading,
   type Judged,
 } from '../../reading/read-internalization.ts'
 import { loadAnswers } from '../answers/load-answers.ts'
@@ -47,7 +45,6 @@ export interface InternalizationFacts {
   early: EarlyAnswers | null
   /** null before it was live */
   report: RolloutReport | null
-  curve: CurveReading | null
   feedback: FeedbackCounts | null
   /** the newest ones of a route, the surest ones of a candidate; null where they are not shown */
   mistakes: Mistake[] | null
@@ -128,7 +125,6 @@ export const loadInternalization = async (
     judged: await readJudged(store, row),
     early: await readEarlyAnswers(store, row),
     report,
-    curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),
     mistakes: showsTexts ? await readMistakes(deps, row, report) : null,
     unexplained: showsTexts ? await unexplainedAnswers(store, row) : null,

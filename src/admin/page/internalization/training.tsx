@@ -1,4 +1,4 @@
-/** What it was trained on and how: stages, losses, the learning curve, and the population of the log. */
+/** What it was trained on and how: stages, losses, and the population of the log. */
 import type {
   Arm,
   InternalizationPlan,
@@ -6,9 +6,7 @@ import type {
   Population,
 } from '../../../core/internalization/internalization.ts'
 import type { FieldDescription } from '../../../core/form/describe-form.ts'
-import type { Verdict } from '../../../core/gate/gate.ts'
 import type { UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
-import type { CurveReading } from '../../reading/read-internalization.ts'
 import { Figures } from '../parts/figures.tsx'
 import { duration, percent, shortPercent, whole } from '../parts/format.ts'
 import { recordPath } from '../address.ts'
@@ -72,82 +70,6 @@ const LossPlot = ({ arm: { name, results } }: { arm: Arm }) =>
       formatX={whole}
     />
   )
-
-/** Of the surest answers: at the least coverage and about a half. */
-const shownTargets = ({ targets }: CurveReading): { place: number; coverage: number }[] => {
-  const half = targets.findIndex(({ coverage }) => Math.abs(coverage - 0.5) < 0.01)
-  return targets
-    .map(({ coverage }, place) => ({ place, coverage }))
-    .filter(({ place }) => place === 0 || place === half)
-}
-
-const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict | null }) => {
-  const { points } = curve
-  if (points.length < 2) return null
-  const promise = verdict && verdict.upstreamAgreement - verdict.margin
-  return (
-    <Plot
-      title="Agreement by questions to learn from"
-      x={{ name: 'Questions', kind: 'number', values: points.map(({ rows }) => rows) }}
-      y="share"
-      series={[
-        { name: 'all answers', values: points.map(({ agreement }) => agreement) },
-        ...shownTargets(curve).map(({ place, coverage }) => ({
-          name: `the most confident ${shortPercent(coverage)}`,
-          values: points.map(({ losses }) => (losses[place] == null ? null : 1 - losses[place])),
-        })),
-      ]}
-      marks={promise === null ? [] : [{ name: 'promise', y: promise }]}
-      format={percent}
-      formatX={whole}
-    />
-  )
-}
-
-const rowsText = (rows: number | null): string =>
-  rows === null ? 'cannot be estimated' : whole(rows)
-
-const Targets = ({ targets }: CurveReading) =>
-  targets.length === 0 ? null : (
-    <Table
-      caption="Questions to learn from by coverage, estimated from the learning curve"
-      columns={[
-        'Share of the requests answered',
-        ...numbers(
-          'Questions',
-          'At least (90 %)',
-          'At most (90 %)',
-          'Passes in 80 % of cases with'
-        ),
-      ]}
-      rows={targets.map(({ coverage, rows, interval: [least, most], likelyRows }) => [
-        shortPercent(coverage),
-        rowsText(rows),
-        rowsText(least),
-        rowsText(most),
-        rowsText(likelyRows),
-      ])}
-    />
-  )
-
-interface CurveProps {
-  curve: CurveReading
-  verdict: Verdict | null
-}
-
-export const LearningCurve = ({ curve, verdict }: CurveProps) => (
-  <section>
-    {curve.text.map((sentence) => (
-      <p>
-        <Text text={sentence} />
-      </p>
-    ))}
-    <div class="stack">
-      <CurvePlot curve={curve} verdict={verdict} />
-      <Targets {...curve} />
-    </div>
-  </section>
-)
 
 const Repeats = ({ repeats: { questions, changed, changedShare, examples } }: Population) => {
   if (questions === 0) return null

@@ -1,4 +1,4 @@
-/** The worker's jobs: internalizations, learning curves and forgettings, and what has ended lately. */
+/** The worker's jobs: internalizations and forgettings, and what has ended lately. */
 import { stageName, type Internalization } from '../../../core/internalization/internalization.ts'
 import type { StageProgress } from '../../../core/internalization/stage-progress.ts'
 import { trainedSeconds } from '../../../core/cost/template-economics.ts'
@@ -90,30 +90,6 @@ const Working = ({ jobs, names, now }: { jobs: Job[]; names: Names; now: number 
   />
 )
 
-const Curves = ({ curves, names }: Pick<LoadedJobs, 'curves' | 'names'>) =>
-  curves.length === 0 ? null : (
-    <>
-      <h2>Learning curves</h2>
-      <p>
-        The winning arm is retrained on parts of its rows. This estimates how much coverage more
-        rows would add.
-      </p>
-      <Table
-        caption="Learning curves in work"
-        columns={['Internalization', 'Template', 'Trainings judged']}
-        rows={curves.map(({ row, work }) => [
-          <InternalizationLink id={row.id} />,
-          <TemplateLink version={row.templateVersion} names={names} />,
-          <Bar
-            done={work.fits.filter(({ isJudged }) => isJudged).length}
-            of={work.planned}
-            unit="training"
-          />,
-        ])}
-      />
-    </>
-  )
-
 const taskText = ({ isForgotten, isScrubbed, templates, loras }: ForgetTask): string => {
   const parts = [
     ...(templates.length === 0 ? [] : [counted(templates.length, 'template')]),
@@ -172,7 +148,6 @@ const Jobs = ({ jobs, status, now }: { jobs: LoadedJobs; status: ProcessStatus; 
     <ProcessNotice {...status} />
     <h2>In work</h2>
     <Working jobs={jobs.working} names={jobs.names} now={now} />
-    <Curves {...jobs} />
     <Forgetting tasks={jobs.forgetting} />
     <h2>Ended</h2>
     <Ended rows={jobs.ended} names={jobs.names} />

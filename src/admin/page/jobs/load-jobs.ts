@@ -8,7 +8,6 @@ import {
 import type { StageProgress } from '../../../core/internalization/stage-progress.ts'
 import { readTasks, type ForgetTask } from '../../../lifecycle/forget-task.ts'
 import { readJsonSnapshots } from '../../../store/json-snapshot.ts'
-import { readCurves, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import type { Store } from '../../../store/store.ts'
 import type { Names } from '../parts/links.tsx'
 
@@ -34,7 +33,6 @@ export interface Job {
 export interface LoadedJobs {
   /** oldest first */
   working: Job[]
-  curves: { row: Internalization; work: CurveWork }[]
   forgetting: ForgetTask[]
   /** newest first */
   ended: Internalization[]
@@ -64,7 +62,6 @@ const evaluatedOf = async ({ internalizations }: Store, id: string): Promise<Eva
 export const loadJobs = async (store: Store, now: number): Promise<LoadedJobs> => {
   const rows = await store.internalizations.list({ recordIds: false })
   const progress = new Map(await readJsonSnapshots<StageProgress>(store, progressSnapshot('')))
-  const curves = new Map(await readCurves(store))
   const judged = rows.filter(({ state }) => state.name === 'evaluating').slice(0, MAX_COUNTED)
   const evaluated = new Map<string, Evaluated | null>()
   for (const { id } of judged) evaluated.set(id, await evaluatedOf(store, id))
@@ -74,10 +71,6 @@ export const loadJobs = async (store: Store, now: number): Promise<LoadedJobs> =
       progress: progressOf(row, progress.get(row.id)),
       evaluated: evaluated.get(row.id) ?? null,
     })),
-    curves: rows.flatMap((row) => {
-      const work = curves.get(row.id)
-      return work?.curve === null && work.failure === null ? [{ row, work }] : []
-    }),
     forgetting: (await readTasks(store)).map(([, task]) => task),
     ended: rows
       .filter((row) => !isWorking(row) && now - row.updatedAt < WEEK_MS)

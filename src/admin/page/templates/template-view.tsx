@@ -1,5 +1,6 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
 import { shortId } from '../../../core/template/name.ts'
+import { growthText, tryOf } from '../../../core/internalization/growth.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
@@ -162,28 +163,37 @@ const Followed = ({ template: { model, movedFrom }, followers, names }: LoadedTe
 
 const internalizationCells = (row: Internalization) => {
   const winner = row.verdict?.arms[row.verdict.arm]
+  const exchanges = tryOf(row)?.exchanges
   return [
     <InternalizationLink id={row.id} />,
     <Time at={row.createdAt} />,
+    exchanges === undefined ? '' : whole(exchanges),
     <ExplainedState state={row.state} />,
     winner === undefined ? '' : percent(winner.coverage),
     winner === undefined ? '' : percent(winner.agreementAnswered),
   ]
 }
 
-const Internalizations = ({ rows }: { rows: Internalization[] }) => (
-  <Table
-    caption="Internalizations, newest first"
-    columns={[
-      'Internalization',
-      'Begun (UTC)',
-      'State',
-      ...numbers('Coverage', 'Agreement of its answers'),
-    ]}
-    rows={rows.toReversed().map(internalizationCells)}
-    empty="Nothing was trained for it yet."
-  />
-)
+const Internalizations = ({ rows }: { rows: Internalization[] }) => {
+  const growth = growthText(rows)
+  return (
+    <>
+      <Table
+        caption="Internalizations, newest first"
+        columns={[
+          'Internalization',
+          'Begun (UTC)',
+          ...numbers('Exchanges'),
+          'State',
+          ...numbers('Coverage', 'Agreement of its answers'),
+        ]}
+        rows={rows.toReversed().map(internalizationCells)}
+        empty="Nothing was trained for it yet."
+      />
+      {growth !== null && <p>{growth}.</p>}
+    </>
+  )
+}
 
 const historyCells = (row: TemplateHistoryRow) => [
   <Time at={row.at} />,

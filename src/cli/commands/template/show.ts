@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
+import { growthText, tryOf } from '../../../core/internalization/growth.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
@@ -16,7 +17,6 @@ import { judgeUsd } from '../../../savings/model-proof.ts'
 import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
-import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
 import { readEarlyAnswers, readyFor } from '../../../lifecycle/rollout-report.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
@@ -28,7 +28,7 @@ import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
 import { visibleName } from '../../../visible-text.ts'
-import { judgedText, learningCurveText, planRulesText } from '../../verdict-text.ts'
+import { judgedText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 import { compact, valueIn } from '../../../core/lists.ts'
@@ -127,11 +127,13 @@ const internalizationsText = (
   if (rows.length === 0) return 'no internalization'
   const newest = rows.findLast(({ verdict }) => verdict !== null)?.plan ?? null
   const figures = table([
-    ['internalization', 'state', 'coverage', 'agreement'],
-    ...rows.map(({ id, state, verdict }) => {
+    ['internalization', 'exchanges', 'state', 'coverage', 'agreement'],
+    ...rows.map((row) => {
+      const { id, state, verdict } = row
       const winner = verdict?.arms[verdict.arm]
       return [
         shortId(id),
+        tryOf(row)?.exchanges ?? '',
         stateText(state, rollouts.get(id)),
         winner === undefined ? '' : percent(winner.coverage),
         winner === undefined ? '' : agreementText(winner),
@@ -141,6 +143,7 @@ const internalizationsText = (
   if (newest === null) return figures
   return compact([
     figures,
+    growthText(rows),
     holdoutText(newest),
     ...planRulesText(newest),
     form !== null && formText(form),
@@ -167,18 +170,6 @@ const nextStep = (
     isPaused && `to end the pause, run: promptintern resume ${template}`,
     ready !== undefined && `for ${stageName(ready)}, run: promptintern promote ${template}`,
   ])
-}
-
-/** Of the newest internalization that has one; null: none has. */
-const newestCurve = async (
-  store: Store,
-  rows: Internalization[]
-): Promise<{ internalization: Internalization; work: CurveWork } | null> => {
-  for (const internalization of rows.toReversed()) {
-    const work = await readCurve(store, internalization.id)
-    if (work !== null) return { internalization, work }
-  }
-  return null
 }
 
 /** Where it was moved from, and to. */
@@ -216,7 +207,6 @@ const collect = async (
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
-    curve: await newestCurve(store, internalizations),
     form: await newestForm(store, internalizations),
     judged: await newestJudged(store, internalizations),
     early: await newestEarly(store, internalizations),
@@ -243,7 +233,6 @@ const render = ({
   terms,
   liveInternalizationId,
   rollouts,
-  curve,
   form,
   judged,
   early,
@@ -286,7 +275,6 @@ const render = ({
     internalizationsText(internalizations, rollouts, form),
     judged !== null && judgedText(judged, judged.spentUsd),
     ...earlyTexts(early),
-    curve !== null && learningCurveText(curve.work, curve.internalization),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
   ]).join('\n\n')
@@ -297,13 +285,12 @@ const show = (version: string, options: OutputOptions): Promise<void> =>
     const terms = trainingTerms(config, await loadUpstreams(config, process.env))
     const settings = config.rollout
     const collected = await collect(store, economics, { settings, terms }, version)
-    const { rollouts, curve, titles, ...rest } = collected
+    const { rollouts, titles, ...rest } = collected
     if (!options.json) return print(render(collected))
     print({
       ...rest,
       name: titles.name(rest.template.version),
       rollouts: Object.fromEntries(rollouts),
-      learningCurve: curve && { internalization: curve.internalization.id, ...curve.work },
     })
   })
 

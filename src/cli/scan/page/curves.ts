@@ -1,8 +1,6 @@
-/** Two plots of a template whose answers are labels: agreement over coverage, and over training rows. */
+/** The plot of a template that a head was tried on: agreement over coverage. */
 import type { TemplateReport } from '../../../core/scan/report.ts'
-import { count, share } from '../../../core/cost/figure-text.ts'
 import { element, label, line, picture, scaleOf, type Point, type Scale } from './svg.ts'
-import { lastOf, nonEmpty } from '../../../core/lists.ts'
 
 const WIDTH = 350
 const HEIGHT = 230
@@ -16,7 +14,7 @@ const stroke = (from: Point, to: Point, className: string): string => line([from
 const across = (y: number, className: string): string =>
   stroke([BOX.left, y], [BOX.right, y], className)
 
-const axes = (x: Scale, y: Scale, names: { x: string; y: string }, xText = percent): string => {
+const axes = (x: Scale, y: Scale, names: { x: string; y: string }): string => {
   const { left, right, top, bottom } = BOX
   return [
     ...y.ticks.flatMap((value) => [
@@ -29,7 +27,7 @@ const axes = (x: Scale, y: Scale, names: { x: string; y: string }, xText = perce
       }),
     ]),
     ...x.ticks.map((value) =>
-      label(xText(value), {
+      label(percent(value), {
         x: x.at(value),
         y: bottom + 16,
         'text-anchor': 'middle',
@@ -92,37 +90,4 @@ export const coveragePlot = (
       ),
     ]
   )
-}
-
-/** Of an axis: a count of five digits. */
-const TICK_PX = 44
-
-/** Those that leave room for their numbers, the largest among them. */
-const apart = (values: readonly number[], at: (value: number) => number): number[] =>
-  values.reduceRight<number[]>((kept, value) => {
-    const [next] = kept
-    return next === undefined || at(next) - at(value) >= TICK_PX ? [value, ...kept] : kept
-  }, [])
-
-/** Agreement over all answers by the number of rows that a head was trained on. */
-export const rowsPlot = ({ curve }: TemplateReport): string => {
-  const points = curve?.points ?? []
-  const rows = nonEmpty(points.map((point) => point.rows))
-  const wide = scaleOf([rows[0], lastOf(rows)], [BOX.left + 14, BOX.right - 14], rows, 'log')
-  const x = { ...wide, ticks: apart(rows, wide.at) }
-  const y = agreementScale(points.map(({ agreement }) => agreement))
-  return picture({ width: WIDTH, height: HEIGHT, title: 'agreement by exchanges to learn from' }, [
-    axes(x, y, { x: 'exchanges to learn from', y: 'agreement, if all are answered' }, count),
-    line(
-      points.map((point): Point => [x.at(point.rows), y.at(point.agreement)]),
-      'curve'
-    ),
-    ...points.map((point) =>
-      element(
-        'circle',
-        { class: 'dot', cx: x.at(point.rows), cy: y.at(point.agreement), r: 3.5 },
-        element('title', {}, `${count(point.rows)}: ${share(point.agreement)}`)
-      )
-    ),
-  ])
 }

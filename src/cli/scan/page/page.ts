@@ -14,7 +14,7 @@ import { otherTitle } from '../../../core/cache/other-caches.ts'
 import type { CacheReport } from '../../../core/cache/cache-report.ts'
 import { count, share, usd } from '../../../core/cost/figure-text.ts'
 import { about, headline, notesOf, remarkOf, type ScannedLog } from '../words.ts'
-import { coveragePlot, rowsPlot } from './curves.ts'
+import { coveragePlot } from './curves.ts'
 import { moneyBars } from './money-bars.ts'
 import { htmlDocument, htmlTable } from './document.ts'
 import { escapeHtml } from './svg.ts'
@@ -94,11 +94,8 @@ const textOf = ({ text }: TemplateReport): string => {
   return `<details><summary>Text</summary><pre>${escapeHtml([...messages, ...labels].join('\n\n'))}</pre></details>`
 }
 
-const plotsOf = (row: TemplateReport, margin: number): string => {
-  if (row.selective.length === 0) return ''
-  const hasCurve = (row.curve?.points.length ?? 0) > 1
-  return `<div class="pair">${coveragePlot(row, margin)}${hasCurve ? rowsPlot(row) : ''}</div>`
-}
+const plotOf = (row: TemplateReport, margin: number): string =>
+  row.selective.length === 0 ? '' : coveragePlot(row, margin)
 
 /** Why the provider's cache is not read; '' where there is nothing to mend. */
 const cacheHtml = (cache: CacheReport | null): string => {
@@ -120,7 +117,7 @@ const otherSections = ({ otherCaches }: ScanReport): string => {
 }
 
 const templateSection = (row: TemplateReport, place: number, margin: number): string => {
-  const plots = place < MAX_PLOTTED ? plotsOf(row, margin) : ''
+  const plot = place < MAX_PLOTTED ? plotOf(row, margin) : ''
   const remark = remarkOf(row)
   return [
     `<h3>${escapeHtml(shortId(row.version))}</h3>`,
@@ -131,7 +128,7 @@ const templateSection = (row: TemplateReport, place: number, margin: number): st
     )}</p>`,
     ...(remark === '' ? [] : [`<p class="remark">${escapeHtml(remark)}</p>`]),
     cacheHtml(row.cache),
-    plots,
+    plot,
     fieldsOf(row),
     textOf(row),
   ].join('\n')

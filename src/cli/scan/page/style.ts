@@ -25,7 +25,6 @@ table { border-collapse: collapse; width: 100%; font-size: .85rem; }
 th, td { padding: .4rem .5rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; font-family: ui-monospace, Menlo, Consolas, monospace; }
 th { color: var(--faint); font-weight: 600; vertical-align: bottom; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); padding: .75rem;
   font: .82rem/1.45 ui-monospace, Menlo, Consolas, monospace; }
 svg.plot { display: block; height: auto; width: 100%; max-width: 30rem; font-size: 12.5px; }

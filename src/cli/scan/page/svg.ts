@@ -55,16 +55,12 @@ export interface Scale {
   ticks: readonly number[]
 }
 
-const RANGE = { linear: (value: number) => value, log: Math.log }
-
 /** @param ticks within the domain */
 export const scaleOf = (
   [from, to]: readonly [number, number],
   [start, end]: readonly [number, number],
-  ticks: readonly number[],
-  kind: keyof typeof RANGE = 'linear'
-): Scale => {
-  const by = RANGE[kind]
-  const width = by(to) - by(from) || 1
-  return { at: (value) => start + ((by(value) - by(from)) / width) * (end - start), ticks }
-}
+  ticks: readonly number[]
+): Scale => ({
+  at: (value) => start + ((value - from) / (to - from || 1)) * (end - start),
+  ticks,
+})
