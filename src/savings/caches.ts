@@ -40,14 +40,13 @@ export interface KnownCaches {
 /** @returns nothing before the worker has read the log */
 export const readCaches = async (
   store: Pick<Store, 'snapshots'>,
-  { prices, captureShare }: Pick<EconomicsSettings, 'prices' | 'captureShare'>,
-  withText: boolean
+  { prices, captureShare }: Pick<EconomicsSettings, 'prices' | 'captureShare'>
 ): Promise<KnownCaches> => {
   const found = await readJsonSnapshot<FoundCaches>(store, CACHES)
   if (found === null) return { templates: new Map(), others: [] }
   const { at, findings } = found
   const rateOf = ({ window }: LoggedFinding): number | null => callsPerMonth(window, captureShare)
-  const settings = { prices, withText }
+  const settings = { prices, withText: true }
   const templates = findings.flatMap((finding): [string, TemplateCache][] => {
     const report = cacheReport(finding, { ...settings, requestsPerMonth: rateOf(finding) })
     return finding.version === null ? [] : [[finding.version, { at, ...report }]]

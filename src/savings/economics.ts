@@ -29,8 +29,8 @@ export interface Economics {
    * them while those of a live one are missing, because the engine's cost is shared with it.
    */
   known(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
-  /** Why the provider's cache is not read, as the worker has last found it. @param withText of the log */
-  caches(withText: boolean): Promise<KnownCaches>
+  /** Why the provider's cache is not read, as the worker has last found it. */
+  caches(): Promise<KnownCaches>
   /** As `savings`, from cached figures alone; null while some are missing. */
   knownSavings(read: ReadRows): Promise<SavingsReport | null>
 }
@@ -118,7 +118,7 @@ export const openEconomics = (
     const versions = new Set(routed.map(({ version }) => version))
     const live = [...drafts].filter(([version]) => versions.has(version))
     if (live.length < versions.size) return new Map()
-    const caches = await readCaches(store, settings, false)
+    const caches = await readCaches(store, settings)
     const economics = templates.flatMap(
       economicsWithin({ drafts, live, caches: caches.templates, settings })
     )
@@ -131,7 +131,7 @@ export const openEconomics = (
 
   return {
     assess: (templates) => assessWith(draftAll, templates),
-    caches: (withText) => readCaches(store, settings, withText),
+    caches: () => readCaches(store, settings),
     async savings() {
       const internalizations = await listInternalizations()
       const templates = await store.templates.list()

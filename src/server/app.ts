@@ -4,7 +4,7 @@ import { errorBody } from '../openai/error-body.ts'
 import { isFault, requestError } from '../errors.ts'
 import {
   createMetricsApp,
-  type IsAdmin,
+  type MayReadMetrics,
   type MetricsRegistry,
 } from '../proxy/metrics/metrics-app.ts'
 import type { Arrivals } from '../proxy/client/arrivals.ts'
@@ -21,7 +21,7 @@ export interface AppDeps {
   /** shown under /metrics */
   registry: MetricsRegistry
   /** who may read /metrics */
-  isAdmin: IsAdmin
+  mayReadMetrics: MayReadMetrics
   /** what works beside the proxy, by name: shown, and not needed to forward requests; none by default */
   readiness?: () => Record<string, boolean>
   /** whether the server is shutting down; never by default */
@@ -80,7 +80,7 @@ export const createApp = ({
   feedback,
   admin,
   registry,
-  isAdmin,
+  mayReadMetrics,
   readiness = () => ({}),
   isDraining = () => false,
   arrivals = null,
@@ -98,7 +98,7 @@ export const createApp = ({
       return context.json({ status: isWhole ? 'ready' : 'degraded', checks })
     })
     .all('/admin/*', later('/admin', admin))
-    .route('/metrics', createMetricsApp(registry, isAdmin))
+    .route('/metrics', createMetricsApp(registry, mayReadMetrics))
     .route('/v1/promptintern', feedback)
     .route('/', proxy)
     .onError((error, { env }) => {

@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
-import { bearerToken, type AdminTokens } from '../admin/access/roles.ts'
+import { bearerToken, mayUse, type AdminTokens } from '../admin/access/roles.ts'
 import { addressOf, createTokenGate, type TokenGate } from '../admin/access/token-gate.ts'
 import type { AdminDeps, ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
@@ -260,8 +260,10 @@ export const assemble = (parts: Parts, registry: Registry) => {
     feedback: feedbackOf(parts, access, answered),
     admin,
     registry,
-    isAdmin: (authorization, env) =>
-      gate.judge(bearerToken(authorization), addressOf(env?.incoming)) === 'full',
+    mayReadMetrics: (authorization, env) => {
+      const role = gate.judge(bearerToken(authorization), addressOf(env?.incoming))
+      return role !== null && mayUse(role, 'GET', '/metrics')
+    },
     readiness: () => ({
       store: parts.storeIsUp() && routes.isCurrent() && (issued?.isCurrent() ?? true),
       log: health.logIsTaken(),

@@ -16,8 +16,8 @@ export interface Page {
   /** errors that were not the reader's */
   faults: unknown[]
   clock: { now: number }
-  /** of all routes for reading, of the page and the API, with names of parameters (`:id`) */
-  paths: string[]
+  /** of the page and the API, each once, with names of parameters (`:id`) */
+  routes: { method: string; path: string }[]
   /** of the whole, for a server */
   fetch: Hono['fetch']
   /** as it is, with the cookies of this browser */
@@ -87,10 +87,14 @@ export const openPage = async (
     if (response.status !== 200) throw new Error(`${path}: ${response.status} ${markup}`)
     return markup
   }
-  const reading = app.routes.filter(({ method, path }) => method === 'GET' && !path.includes('*'))
+  const routes = app.routes.filter(({ method }) => method !== 'ALL')
   return {
     store,
-    paths: [...new Set(reading.map(({ path }) => path))],
+    routes: [
+      ...new Map(
+        routes.map(({ method, path }) => [`${method} ${path}`, { method, path }])
+      ).values(),
+    ],
     faults,
     clock,
     fetch: app.fetch,

@@ -14,7 +14,7 @@ import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
 import { answerBody } from '../kit/records/completion.ts'
-import { addPairs, LORA, questionOf, routedRecord } from '../kit/records/audited.ts'
+import { addPairs, routedRecord } from '../kit/records/audited.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -32,7 +32,7 @@ import {
   noFeedback,
   STAGED,
 } from '../kit/records/rollout.ts'
-import { openPage, READ_TOKEN, type Page } from './harness.ts'
+import { openPage, type Page } from './harness.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
 
 const VIEW = '/admin/internalizations/a'
@@ -237,8 +237,6 @@ describe('a candidate', () => {
     expect(markup).not.toContain('question 6')
     const all = await page.view(`${VIEW}/answers?kind=wrong`)
     expect(all).toContain('4 answers.')
-    await page.signIn(READ_TOKEN)
-    expect(await page.view(VIEW)).not.toContain('question 5')
   })
 
   it('tells of repeated questions with different answers, and links an example', async () => {
@@ -279,13 +277,9 @@ describe('a candidate', () => {
     expect(markup).toContain('order.&lt;b&gt;id&lt;/b&gt;')
     expect(markup).toContain('copied from the request (digits)')
     expect(markup).toContain('refund')
-    await page.signIn(READ_TOKEN)
-    const read = await page.view(VIEW)
-    expect(read).not.toContain('This form')
-    expect(read).not.toContain('refund')
   })
 
-  it('shows three answers that the form does not reproduce to those who may read texts', async () => {
+  it('shows three answers that the form does not reproduce', async () => {
     const { plan } = exampleApproved()
     const answers = ['<b>none</b>', 'ask', 'later', 'never']
     const ids = answers.map((_, place) => `record-${place}`)
@@ -304,8 +298,6 @@ describe('a candidate', () => {
     expect(table).toContain('later')
     expect(table).not.toContain('never')
     expect(table).toContain('href="/admin/records/record-1"')
-    await page.signIn(READ_TOKEN)
-    expect(await page.view(VIEW)).not.toContain(caption)
   })
 
   it('of a person shows in its history who did what, and why', async () => {
@@ -356,10 +348,6 @@ describe('a candidate', () => {
       expect.arrayContaining(['rounded to 0.01', 'admin (Ada)', 'cents &lt;i&gt;'])
     )
     expect(markup).not.toContain('<svg onload')
-    await page.signIn(READ_TOKEN)
-    const read = await page.view(VIEW)
-    expect(read).not.toContain('Fields that disagree')
-    expect(read).toContain('rounded to 0.01')
   })
 
   it('of a template that was deleted is shown', async () => {
@@ -675,26 +663,12 @@ describe('a live route', () => {
     expect(markup).not.toContain('Evidence for the next stage')
     expect(markup).not.toContain('class="stages"')
   })
-
-  it('shows figures and no text to a person who is signed in to look', async () => {
-    await goLive()
-    await addPairs(page.store, [{}])
-    await page.signIn(READ_TOKEN)
-    const markup = await page.view(VIEW)
-    expect(headings(markup)).toContain('Live route')
-    expect(markup).not.toContain(questionOf(1))
-    expect(markup).not.toContain('intent_of_the_lora')
-    expect(markup).not.toContain(`${VIEW}/answers`)
-    expect(markup).toContain('sign in with ADMIN_TOKEN')
-    expect(await page.view(`${VIEW}/traffic`)).not.toContain(LORA)
-  })
 })
 
 describe('the proof file', () => {
-  it('is a download for everyone, with which the decision is computed again', async () => {
+  it('is a download with which the decision is computed again', async () => {
     await create({ ...exampleJudged(), id: 'a' })
     await saveDecisionFacts(page.store, 'a', exampleFacts())
-    await page.signIn(READ_TOKEN)
     expect(await page.view(VIEW)).toContain(`href="${VIEW}/proof.json"`)
     const response = await page.request(`${VIEW}/proof.json`)
     expect(response.headers.get('content-disposition')).toBe('attachment; filename="proof-a.json"')

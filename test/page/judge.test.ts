@@ -16,7 +16,7 @@ import { addPairs, LORA } from '../kit/records/audited.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
 import { exampleReport, liveAt } from '../kit/records/rollout.ts'
-import { READ_TOKEN, TOKEN, usePage } from './harness.ts'
+import { TOKEN, usePage } from './harness.ts'
 
 const VIEW = '/admin/internalizations/a'
 const PAIRS = `${VIEW}/pairs`
@@ -200,16 +200,6 @@ describe('a live route of written answers', () => {
       audits: 2,
       noSecond: 1,
     })
-  })
-
-  it('shows all of it but texts to those who may only look', async () => {
-    await goLive([{}, lost('no-second')])
-    await saveAuditWait(page.store, 'a', 'the judge j does not answer')
-    await page.signIn(READ_TOKEN)
-    const text = await shown()
-    expect(text).toContain('Audits wait: the judge j does not answer')
-    expect(text).toContain('not watched: date')
-    expect(text).toContain('0 of 1')
   })
 
   it('says of a rating that it is no evidence', async () => {

@@ -115,10 +115,10 @@ describe('the session of the page', () => {
 
   it('lets the holder of the other token look, and sign out', async () => {
     await page.signIn(READ_TOKEN, 'Ana <b>')
-    const markup = await page.view('/admin/keys')
+    const markup = await page.view('/admin')
     expect(markup).toContain('Ana b')
     expect(markup).toContain('read-only')
-    expect((await page.submit('/admin/keys', '/admin/sign-out')).status).toBe(303)
+    expect((await page.submit('/admin', '/admin/sign-out')).status).toBe(303)
   })
 })
 

@@ -11,7 +11,7 @@ import {
   exampleTemplate,
   LIVE_STATE,
 } from '../kit/records/examples.ts'
-import { linkIn, openPage, READ_TOKEN, usePage } from './harness.ts'
+import { linkIn, openPage, usePage } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E"\'&'
 
@@ -319,14 +319,6 @@ describe('templates', () => {
       const answer = await page.submit(path, `${path}/internalize`, { reason: 'x'.repeat(301) })
       expect(answer.status).toBe(400)
       expect(await page.store.internalizations.list()).toEqual([])
-    })
-
-    it('offers no decision to a person who only looks', async () => {
-      await page.store.templates.upsert([exampleTemplate()])
-      await page.signIn(READ_TOKEN)
-      const markup = await page.view('/admin/templates/version-1')
-      expect(markup).toContain('You are the assistant of a bank')
-      expect(markup).not.toMatch(/\/(internalize|label|field)"/)
     })
 
     it('that is unknown is not found', async () => {

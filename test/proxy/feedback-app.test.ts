@@ -38,7 +38,7 @@ const openApp = (overrides: Partial<FeedbackDeps> = {}) => {
     }),
     admin: async () => new Hono(),
     registry: new Registry(),
-    isAdmin: () => true,
+    mayReadMetrics: () => true,
     onFault: () => {},
   })
   const send = async (

@@ -94,7 +94,7 @@ describe('a proxy whose event loop is late', () => {
       feedback: new Hono(),
       admin: async () => new Hono().get('/api/status', (context) => context.text('fine')),
       registry,
-      isAdmin: () => true,
+      mayReadMetrics: () => true,
       onFault: () => {},
     })
     const own = await listen(app, { port: 0, host: '127.0.0.1' }, { fault: harness.deps.fault })

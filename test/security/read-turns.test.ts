@@ -5,7 +5,7 @@ import { listen, type Listening } from '../../src/server/http-server.ts'
 import { openPage, READ_TOKEN, TOKEN, type Page } from '../page/harness.ts'
 import { errorOf, eventually, send, type RawAnswer } from '../kit/proxy/harness.ts'
 
-const PATH = '/admin/api/records'
+const PATH = '/admin/api/savings'
 const AT_ONCE = 4
 const MAX_WAITING = 100
 
@@ -21,11 +21,10 @@ beforeEach(async () => {
   asked = []
   total = 0
   page = await openPage()
-  page.store.records.search = () => {
+  const { list } = page.store.templates
+  page.store.templates.list = () => {
     total++
-    return new Promise((resolve) =>
-      asked.push(() => resolve({ data: [], next: null, isPartial: false, searched: 0 }))
-    )
+    return new Promise((resolve) => asked.push(() => resolve(list())))
   }
   server = await listen(page, { port: 0, host: '127.0.0.1' }, { fault: () => {} })
 })

@@ -6,7 +6,6 @@ import {
 } from '../../src/core/internalization/internalization.ts'
 import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
-import { readerStore } from '../../src/admin/reading/reader-store.ts'
 import { eventTypeOf } from '../../src/worker/webhook/event.ts'
 import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
@@ -82,8 +81,6 @@ describe('a label that has changed its meaning', () => {
     expect(adjustmentText(entry)).toMatch(
       /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests.*; it answers [\d.]+ % of the audited requests, [\d.]+ % before$/
     )
-    const shown = await readerStore(watched.harness.store).internalizations.get(watched.id)
-    expect(withheldBy(shown!.state)).toMatchObject([{ kind: 'answer', name: '#1' }])
 
     // from now on a request of it is none that the lora answers
     const before = (await watched.report()).outcomes

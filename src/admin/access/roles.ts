@@ -4,6 +4,32 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 /** `full` reads everything and decides; `read` sees figures and templates, and no text of a request. */
 export type AdminRole = 'full' | 'read'
 
+/** All that the role `read` reaches, and no other role needs to be named: `full` reaches everything. */
+const READ_ROUTES: readonly (readonly [method: string, path: string])[] = [
+  ['GET', '/metrics'],
+  ['GET', '/admin/api/status'],
+  ['GET', '/admin/api/savings'],
+  ['GET', '/admin/api/templates'],
+  ['GET', '/admin'],
+  ['GET', '/admin/templates'],
+  ['GET', '/admin/live'],
+  ['POST', '/admin/settings/browser'],
+  ['POST', '/admin/sign-out'],
+]
+
+export const NO_RIGHT =
+  'ADMIN_READ_TOKEN reads /metrics and the figures of overview, savings and templates: use ADMIN_TOKEN'
+
+/** @param path of the request; the table has no route with a parameter */
+export const mayUse = (role: AdminRole, method: string, path: string): boolean =>
+  role === 'full' ||
+  READ_ROUTES.some(
+    (route) => route[0] === (method === 'HEAD' ? 'GET' : method) && route[1] === path
+  )
+
+/** A method that changes nothing. Any other one is a decision: it does not wait, and on the page it is a form of the session. */
+export const isRead = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
 export interface AdminTokens {
   full: string
   /** null: there is none */

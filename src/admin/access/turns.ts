@@ -2,7 +2,9 @@
  * Reads of one role, a few at a time. The store answers in the order in which it is asked, so the many reads of one
  * token would be before the one read of another.
  */
+import type { Context, Env, MiddlewareHandler } from 'hono'
 import { AppError } from '../../errors.ts'
+import { isRead, type AdminRole } from './roles.ts'
 
 const MAX_AT_ONCE = 4
 const MAX_WAITING = 100
@@ -42,3 +44,17 @@ export class Turns {
     return new Promise((resolve) => this.waiting.push(resolve))
   }
 }
+
+/** The part of Node's request that tells whether its client is still there; absent without a server. */
+type Asked = { incoming?: { socket: { destroyed: boolean } } } | undefined
+
+const hasLeft = ({ env }: Context): boolean => (env as Asked)?.incoming?.socket.destroyed === true
+
+/** Lets a read wait for its turn among those of its role. */
+export const takeTurns =
+  <E extends Env>(
+    turns: Record<AdminRole, Turns>,
+    roleOf: (context: Context<E>) => AdminRole
+  ): MiddlewareHandler<E> =>
+  (context, next) =>
+    isRead(context.req.method) ? turns[roleOf(context)].take(next, () => hasLeft(context)) : next()

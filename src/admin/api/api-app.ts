@@ -2,24 +2,16 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { addByRole, isRead } from '../reading/by-role.ts'
-import { NO_RIGHT } from '../reading/reader-store.ts'
-import { bearerToken, type AdminRole } from '../access/roles.ts'
-import { addressOf, type Connected, type TokenGate } from '../access/token-gate.ts'
+import { bearerToken, mayUse, NO_RIGHT } from '../access/roles.ts'
+import { addressOf, type TokenGate } from '../access/token-gate.ts'
+import { takeTurns } from '../access/turns.ts'
 import type { ApiDeps, ApiDocument, RoleDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
+import type { Api, ApiEnv } from './described.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
 import { addRatingRoutes } from './rating-routes.ts'
 import { addTemplateRoutes } from './template-routes.ts'
-
-/** Routes that answer with text of requests, or that may, and so need the full token. */
-const SHOWS_TEXT = /\/(examples|pairs|ratings)$/
-
-interface ApiEnv {
-  Bindings: { incoming: Connected }
-  Variables: { role: AdminRole }
-}
 
 const requireToken =
   (gate: TokenGate): MiddlewareHandler<ApiEnv> =>
@@ -33,20 +25,14 @@ const requireToken =
         'unauthorized',
         'the admin API needs the header authorization: Bearer <ADMIN_TOKEN>'
       )
-    const isText =
-      SHOWS_TEXT.test(req.path) ||
-      req.query('bodies') === 'true' ||
-      // a search tells whether a text was written
-      req.query('text') !== undefined
-    if (role === 'read' && (!isRead(req.method) || isText))
-      throw new AppError('forbidden', NO_RIGHT)
+    if (!mayUse(role, req.method, req.path)) throw new AppError('forbidden', NO_RIGHT)
     context.set('role', role)
     await next()
   }
 
 /** Reports the first mistake of a request, because OpenAI's error format names one parameter. */
-const createApi = (): OpenAPIHono =>
-  new OpenAPIHono({
+const createApi = (): Api =>
+  new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (result.success) return
       const [issue] = result.error.issues
@@ -66,7 +52,7 @@ const INFO = {
   security: [{ adminToken: [] }],
 }
 
-const describeApi = (api: OpenAPIHono): void => {
+const describeApi = (api: Api): void => {
   api.openAPIRegistry.registerComponent('securitySchemes', 'adminToken', {
     type: 'http',
     scheme: 'bearer',
@@ -74,7 +60,7 @@ const describeApi = (api: OpenAPIHono): void => {
   api.doc31('/openapi.json', INFO)
 }
 
-const routesOver = (deps: ApiDeps): OpenAPIHono => {
+const routesOver = (deps: ApiDeps): Api => {
   const api = createApi()
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
@@ -95,7 +81,11 @@ export const createApiApp = (deps: RoleDeps): Hono<ApiEnv> => {
     throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
   })
   api.use('*', requireToken(deps.gate))
-  addByRole(api, deps, (context) => context.get('role'), routesOver)
+  api.use(
+    '*',
+    takeTurns<ApiEnv>(deps.readTurns, (context) => context.get('role'))
+  )
+  api.route('/', routesOver(deps))
   // an unknown path must not reach the proxy, which would send it to the upstream
   api.all('*', ({ req }) => {
     throw new AppError('not-found', `there is no ${req.method} ${req.path}`)

@@ -1,5 +1,15 @@
-/** Members of the API's shapes with what its description says of them. */
-import { z } from '@hono/zod-openapi'
+/** What the API's routes and shapes are made with. */
+import { z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { AdminRole } from '../access/roles.ts'
+import type { Connected } from '../access/token-gate.ts'
+
+export interface ApiEnv {
+  Bindings: { incoming: Connected }
+  Variables: { role: AdminRole }
+}
+
+/** An app with the API's routes. */
+export type Api = OpenAPIHono<ApiEnv>
 
 export const number = (is: string) => z.number().describe(is)
 export const numberOrNull = (is: string) => z.number().nullable().describe(is)

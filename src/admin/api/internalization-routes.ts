@@ -1,5 +1,6 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Api } from './described.ts'
+import { createRoute, z } from '@hono/zod-openapi'
 import { checkedPath } from '../../core/answer/field-rules.ts'
 import { winningLora } from '../../core/internalization/internalization.ts'
 import { AppError } from '../../errors.ts'
@@ -147,7 +148,7 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
+const addReading = (app: Api, deps: ApiDeps): void => {
   const { internalizations } = deps.store
 
   app.openapi(listRoute, async (context) => {
@@ -195,7 +196,7 @@ const addReading = (app: OpenAPIHono, deps: ApiDeps): void => {
   })
 }
 
-const addDecisions = (app: OpenAPIHono, deps: ApiDeps): void => {
+const addDecisions = (app: Api, deps: ApiDeps): void => {
   const { store, now, rollout, refreshRoutes } = deps
   const decision = (note?: string) => ({ by: 'admin', now: now(), rollout, note })
 
@@ -235,7 +236,7 @@ const addDecisions = (app: OpenAPIHono, deps: ApiDeps): void => {
   })
 }
 
-export const addInternalizationRoutes = (app: OpenAPIHono, deps: ApiDeps): void => {
+export const addInternalizationRoutes = (app: Api, deps: ApiDeps): void => {
   addReading(app, deps)
   addDecisions(app, deps)
 }

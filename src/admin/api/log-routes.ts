@@ -1,5 +1,6 @@
 /** The log: records, forgetting and savings; and the status and the settings of the process. */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Api } from './described.ts'
+import { createRoute, z } from '@hono/zod-openapi'
 import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.ts'
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
@@ -124,7 +125,7 @@ const forgetRoute = createRoute({
 })
 
 export const addLogRoutes = (
-  app: OpenAPIHono,
+  app: Api,
   { store, status, settings, costUsd, economics, ...deps }: AdminDeps
 ): void => {
   const { now, newId, rollout, refreshRoutes } = deps

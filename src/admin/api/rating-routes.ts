@@ -1,5 +1,6 @@
 /** Ratings: pairs to rate, the rating of a record, and the export of all ratings and feedback. */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Api } from './described.ts'
+import { createRoute, z } from '@hono/zod-openapi'
 import { exportedRatings } from '../../lifecycle/ratings/exported-ratings.ts'
 import { ratePair, shownPairs } from '../../lifecycle/ratings/rating.ts'
 import type { AdminDeps } from '../deps.ts'
@@ -65,7 +66,7 @@ const ratingsRoute = createRoute({
   ),
 })
 
-export const addRatingRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+export const addRatingRoutes = (app: Api, deps: AdminDeps): void => {
   const { store, now, blindSecret: secret } = deps
 
   app.openapi(pairsRoute, async (context) => {

@@ -131,13 +131,22 @@ export const internalizationSummarySchema = z
   })
   .openapi('InternalizationSummary')
 
-export const templateSummarySchema = z
+export const templateFiguresSchema = z
   .object({
     version: z.string(),
     label: textOrNull('name that a person gave'),
     name: text('the label, or what the prompt tells the model to be'),
     tenant: z.string(),
     model: z.string(),
+    stats: statsSchema,
+    economics: economicsSchema,
+    state: textOrNull('of the newest internalization; null: there is none'),
+    liveInternalizationId: z.string().nullable(),
+  })
+  .openapi('TemplateFigures', { description: 'What ADMIN_READ_TOKEN reads of a template' })
+
+export const templateSummarySchema = templateFiguresSchema
+  .extend({
     anchors: z.object({
       count: z.number(),
       chars: z.number(),
@@ -166,11 +175,8 @@ export const templateSummarySchema = z
     caller: maybe.describe('id of the only issued key whose requests match; absent: any'),
     movedFrom: maybe.describe('version that a person has moved to this model'),
     maxTurnsAfter: z.number(),
-    stats: statsSchema,
-    economics: economicsSchema,
     cache: cacheSchema.nullable().describe('null: not read yet, or too few requests lately'),
     internalization: internalizationSummarySchema.nullable().describe('the newest one'),
-    liveInternalizationId: z.string().nullable(),
   })
   .openapi('TemplateSummary')
 

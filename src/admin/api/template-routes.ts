@@ -1,5 +1,6 @@
 /** Templates: traffic, economics, and the start and rollback of an internalization. */
-import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Api } from './described.ts'
+import { createRoute, z } from '@hono/zod-openapi'
 import { newInternalization } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import { removeFieldRule, setFieldRule } from '../../lifecycle/fields/field-rules.ts'
@@ -16,10 +17,11 @@ import {
   reasonSchema,
   responses,
   templateSchema,
+  templateFiguresSchema,
   templateSummarySchema,
 } from './schemas.ts'
 import { fieldRuleRequestSchema, fieldRuleSchema } from './field-schemas.ts'
-import { internalizationSummary, templateSummary } from './views.ts'
+import { internalizationSummary, templateFigures, templateSummary } from './views.ts'
 import { itemAt, valueIn } from '../../core/lists.ts'
 
 const params = z.object({ version: z.string() })
@@ -28,7 +30,11 @@ const listRoute = createRoute({
   method: 'get',
   path: '/templates',
   summary: 'Templates with their anchors, slots, traffic, and whether internalizing them pays',
-  responses: responses(200, listOf(templateSummarySchema), 'All templates'),
+  responses: responses(
+    200,
+    listOf(z.union([templateSummarySchema, templateFiguresSchema])),
+    'All templates'
+  ),
 })
 
 const getRoute = createRoute({
@@ -81,12 +87,12 @@ const rollbackRoute = createRoute({
   ),
 })
 
-const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+const addReading = (app: Api, deps: AdminDeps): void => {
   const { store } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
-    const caches = await deps.economics.caches(true)
+    const caches = await deps.economics.caches()
     const facts = await readTemplateFacts(store, templates)
     return facts.map((fact) => {
       const { version } = fact.template
@@ -99,7 +105,15 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   }
 
   app.openapi(listRoute, async (context) => {
-    return context.json({ data: await summaries(await store.templates.list()) }, 200)
+    const templates = await store.templates.list()
+    if (context.get('role') === 'full')
+      return context.json({ data: await summaries(templates) }, 200)
+    const economics = await deps.economics.assess(templates)
+    const facts = await readTemplateFacts(store, templates)
+    const data = facts.map((fact) =>
+      templateFigures(fact, valueIn(economics, fact.template.version))
+    )
+    return context.json({ data }, 200)
   })
 
   app.openapi(getRoute, async (context) => {
@@ -110,7 +124,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 }
 
-const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+const addDecisions = (app: Api, deps: AdminDeps): void => {
   const { store, now, newId, rollout, refreshRoutes } = deps
 
   app.openapi(internalizeRoute, async (context) => {
@@ -154,7 +168,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 }
 
-export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+export const addTemplateRoutes = (app: Api, deps: AdminDeps): void => {
   addReading(app, deps)
   addDecisions(app, deps)
 }

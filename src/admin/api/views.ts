@@ -12,6 +12,7 @@ import type { TemplateFacts } from '../reading/template-facts.ts'
 import type {
   internalizationSummarySchema,
   recordSchema,
+  templateFiguresSchema,
   templateSummarySchema,
 } from './schemas.ts'
 
@@ -61,31 +62,40 @@ const slotView = ({ name, type, values, kept }: Slot) => ({
   ...(values === undefined ? {} : { values }),
 })
 
-export const templateSummary = (
+/** What the role `read` gets of a template: figures, and no text of its traffic. */
+export const templateFigures = (
   { template, label, name, stats, internalizations, liveInternalizationId }: TemplateFacts,
+  economics: TemplateEconomics
+): z.infer<typeof templateFiguresSchema> => ({
+  version: template.version,
+  label,
+  name,
+  tenant: template.tenant,
+  model: template.model,
+  stats,
+  economics,
+  state: internalizations.at(-1)?.state.name ?? null,
+  liveInternalizationId,
+})
+
+export const templateSummary = (
+  facts: TemplateFacts,
   economics: TemplateEconomics,
   cache: TemplateCache | null
 ): z.infer<typeof templateSummarySchema> => {
-  const { version, tenant, model, maxTurnsAfter } = template
+  const { template, internalizations } = facts
   const segments = template.messages.flatMap((message) => message.segments)
   const newest = internalizations.at(-1)
   return {
-    version,
-    label,
-    name,
-    tenant,
-    model,
-    maxTurnsAfter,
+    ...templateFigures(facts, economics),
+    maxTurnsAfter: template.maxTurnsAfter,
     anchors: anchorsView(segments),
     slots: slotsOf(template).map(slotView),
     removed: removedPlaces(template),
     ...(template.caller !== undefined && { caller: template.caller }),
     ...(template.movedFrom !== undefined && { movedFrom: template.movedFrom }),
-    stats,
-    economics,
     cache,
     internalization: newest === undefined ? null : internalizationSummary(newest),
-    liveInternalizationId,
   }
 }
 

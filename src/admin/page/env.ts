@@ -24,6 +24,7 @@ export type AddView = (app: PageApp, deps: RoleDeps) => void
 /** All addresses of the page begin with it. */
 export const BASE = '/admin'
 
+/** The holder of `ADMIN_READ_TOKEN` sees figures alone, see `mayUse`. */
 export const isFull = (context: PageContext): boolean => context.get('session').role === 'full'
 
 /** The cause of a decision in the history: `admin`, with the name that the person gave. */

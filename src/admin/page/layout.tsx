@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
 import type { Assets } from './assets.ts'
+import { mayUse } from '../access/roles.ts'
 import { BASE } from './env.ts'
 import type { Session } from '../access/sessions.ts'
 import type { Preferences } from './preferences.ts'
@@ -66,10 +67,15 @@ const SignOut = ({ session, formToken }: { session: Session; formToken: string }
   </form>
 )
 
-const Navigation = ({ current }: { current: SectionPath }) => (
+interface NavigationProps {
+  current: SectionPath
+  role: Session['role']
+}
+
+const Navigation = ({ current, role }: NavigationProps) => (
   <nav aria-label="Sections">
     <ul>
-      {SECTIONS.map(({ path, name }) => (
+      {SECTIONS.filter(({ path }) => mayUse(role, 'GET', BASE + path)).map(({ path, name }) => (
         <li>
           <a href={`${BASE}${path}`} aria-current={path === current ? 'page' : undefined}>
             {name}
@@ -112,7 +118,7 @@ export const Layout = ({ title, assets, preferences, signedIn, children }: Layou
           <strong>promptintern</strong>
           {signedIn !== null && (
             <>
-              <Navigation current={signedIn.section} />
+              <Navigation current={signedIn.section} role={signedIn.session.role} />
               <SignOut session={signedIn.session} formToken={signedIn.formToken} />
             </>
           )}

@@ -9,8 +9,9 @@ import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import type { MiddlewareHandler } from 'hono'
 import { AppError, isFault, requestError } from '../../errors.ts'
-import { addByRole, isRead } from '../reading/by-role.ts'
+import { isRead, mayUse, NO_RIGHT } from '../access/roles.ts'
 import { createSessions, type Sessions } from '../access/sessions.ts'
+import { takeTurns } from '../access/turns.ts'
 import type { AdminDeps, RoleDeps } from '../deps.ts'
 import { loadAssets, type Assets } from './assets.ts'
 import { BASE, type PageApp, type PageEnv } from './env.ts'
@@ -21,7 +22,6 @@ import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
 import { visibleText } from './parts/visible-text.ts'
 import { preferencesOf } from './preferences.ts'
-import { BROWSER_PATH } from './settings/settings-view.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
 import { viewsOver } from './views.ts'
 
@@ -51,15 +51,14 @@ const requireSession =
         context.req.method === 'GET' ? `?next=${encodeURIComponent(pathname + search)}` : ''
       return context.redirect(`${SIGN_IN}${back}`, 303)
     }
+    if (!mayUse(session.role, context.req.method, context.req.path))
+      throw new AppError('forbidden', NO_RIGHT)
     context.set('session', session)
     context.set('formToken', sessions.formToken(session))
     return next()
   }
 
-/** Forms that change nothing but the session or the browser. */
-const OF_ANY_ROLE = [`${BASE}/sign-out`, BROWSER_PATH]
-
-/** A form must come from a page of this session, and only the full token may send one that decides. */
+/** A form must come from a page of this session. */
 const requireForm =
   (sessions: Sessions): MiddlewareHandler<PageEnv> =>
   async (context, next) => {
@@ -68,11 +67,6 @@ const requireForm =
     const form = await context.req.parseBody()
     if (!sessions.isFormToken(session, formText(form, TOKEN_FIELD)))
       throw new AppError('forbidden', 'the form belongs to another session: reload the page')
-    if (session.role !== 'full' && !OF_ANY_ROLE.includes(context.req.path))
-      throw new AppError(
-        'forbidden',
-        'this sign-in is read-only: sign in with ADMIN_TOKEN to make changes'
-      )
     return next()
   }
 
@@ -152,7 +146,11 @@ export const createPageApp = (deps: RoleDeps): PageApp => {
     context.set('revision', await readRevision())
     await next()
   })
-  addByRole(app, deps, (context) => context.get('session').role, viewsOver)
+  app.use(
+    '*',
+    takeTurns<PageEnv>(deps.readTurns, (context) => context.get('session').role)
+  )
+  app.route('/', viewsOver(deps))
   // an unknown path under /admin must not reach the proxy, which would send it to the upstream
   app.all('*', ({ req }) => {
     throw new AppError('not-found', `there is no ${req.path}`)

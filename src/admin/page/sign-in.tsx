@@ -37,7 +37,7 @@ const SignIn = ({ assets, preferences, next, mistake }: SignInProps) => (
     <p>
       The token is the server's <code>ADMIN_TOKEN</code>. If it is not set, a server on a loopback
       address generates one and stores it in <code>secrets.json</code> in its data directory.{' '}
-      <code>ADMIN_READ_TOKEN</code> gives read-only access.
+      <code>ADMIN_READ_TOKEN</code> shows the figures alone.
     </p>
   </Layout>
 )

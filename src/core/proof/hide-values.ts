@@ -8,7 +8,6 @@ import type { HeldOutRecord } from './decision-facts.ts'
 import { valueIn } from '../lists.ts'
 
 export interface HiddenValues {
-  slices(slices: readonly string[]): string[]
   records(records: readonly HeldOutRecord[]): HeldOutRecord[]
   verdict(verdict: Verdict): Verdict
   /** of a verdict, which may name slices */
@@ -56,7 +55,6 @@ export const hideValues = (known: readonly Sliced[]): HiddenValues => {
     slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })),
   })
   return {
-    slices: (slices) => slices.map(hide),
     records: (records) =>
       records.map(({ slices, ...rest }) => ({ ...rest, slices: slices.map(hide) })),
     verdict: ({ reason, arms, ...rest }) => ({

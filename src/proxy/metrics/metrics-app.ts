@@ -11,14 +11,17 @@ export type { MetricsRegistry }
  * @param env undefined for a request without a connection
  * @throws AppError `rate-limited` for a sender of many wrong tokens
  */
-export type IsAdmin = (authorization: string | undefined, env: HttpBindings | undefined) => boolean
+export type MayReadMetrics = (
+  authorization: string | undefined,
+  env: HttpBindings | undefined
+) => boolean
 
 export const createMetricsApp = (
   registry: MetricsRegistry,
-  isAdmin: IsAdmin
+  mayReadMetrics: MayReadMetrics
 ): Hono<{ Bindings: HttpBindings }> =>
   new Hono<{ Bindings: HttpBindings }>().get('/', async (context) => {
-    if (!isAdmin(context.req.header('authorization'), context.env))
+    if (!mayReadMetrics(context.req.header('authorization'), context.env))
       throw new AppError(
         'unauthorized',
         'metrics need the admin token as authorization: Bearer <token>'

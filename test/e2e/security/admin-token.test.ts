@@ -7,6 +7,7 @@ import { sharedFolder } from '../../kit/temporary-folder.ts'
 
 /** Longer than any wait of the gate. */
 const MOMENT_MS = 2_100
+const READ_TOKEN = 'read-token-of-the-test'
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -17,7 +18,11 @@ let port: number
 
 const start = async (): Promise<void> => {
   upstream = await startUpstream()
-  proxy = await startServer({ DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.url })
+  proxy = await startServer({
+    DATA_DIR: dataDir,
+    UPSTREAM_BASE_URL: upstream.url,
+    ADMIN_READ_TOKEN: READ_TOKEN,
+  })
   port = Number(new URL(proxy.baseUrl).port)
 }
 
@@ -85,6 +90,13 @@ describe('an admin token', () => {
       expect([path, headers['cache-control']]).toEqual([path, 'no-store'])
       expect([path, headers['x-content-type-options']]).toEqual([path, 'nosniff'])
     }
+  })
+
+  it('has a second one beside it, which reads the metrics and no record', async () => {
+    const reached = await Promise.all(
+      ['/metrics', '/admin/api/status', '/admin/api/records'].map((path) => get(path, READ_TOKEN))
+    )
+    expect(reached.map(({ status }) => status)).toEqual([200, 200, 403])
   })
 
   it('opens a session whose live stream ends with the sign-out', async () => {

@@ -17,7 +17,7 @@ const appOf = (overrides: Partial<AppDeps> = {}) =>
     ),
     admin: async () => new Hono().get('/api/templates', (context) => context.text('admin')),
     registry,
-    isAdmin: (authorization) => authorization === 'Bearer secret',
+    mayReadMetrics: (authorization) => authorization === 'Bearer secret',
     readiness: () => ({ store: true }),
     onFault: () => {},
     ...overrides,

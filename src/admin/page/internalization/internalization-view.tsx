@@ -7,12 +7,12 @@ import {
 import { capitalText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
-import { BASE, isFull, type AddView } from '../env.ts'
+import { BASE, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { whyOf } from '../parts/state.tsx'
-import { Line, NO_TEXTS } from '../parts/text.tsx'
+import { Line } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
 import { Economics } from '../templates/template-economics.tsx'
@@ -40,8 +40,7 @@ interface PartProps {
 }
 
 interface CardProps extends PartProps {
-  /** null: the reader may not decide */
-  formToken: string | null
+  formToken: string
   /** name of the decision whose form is open at once; null: none */
   open: string | null
 }
@@ -63,9 +62,7 @@ const Card = ({ facts, rollout, formToken, open }: CardProps) => {
       <Live id="judge">{judged !== null && <JudgePromise judged={judged} />}</Live>
       <Live id="early">{early !== null && <EarlyCount early={early} />}</Live>
       <Live id="decisions">
-        {formToken !== null && (
-          <Actions {...facts} rollout={rollout} formToken={formToken} open={open} />
-        )}
+        <Actions {...facts} rollout={rollout} formToken={formToken} open={open} />
       </Live>
       <Live id="mistakes">
         {mistakes !== null && (
@@ -120,14 +117,8 @@ const Download = ({ row }: Pick<InternalizationFacts, 'row'>) =>
     </p>
   )
 
-/** Where the texts are, or why they are not shown. */
-const Texts = ({
-  row,
-  isFullRole,
-}: Pick<InternalizationFacts, 'row'> & { isFullRole: boolean }) => {
-  if (row.plan === null) return null
-  if (!isFullRole) return <p class="empty">{NO_TEXTS}</p>
-  return (
+const Texts = ({ row }: Pick<InternalizationFacts, 'row'>) =>
+  row.plan === null ? null : (
     <p>
       <a href={`${internalizationPath(row.id)}/answers`}>
         Held-out answers beside those of the upstream, mistakes first
@@ -142,7 +133,6 @@ const Texts = ({
       )}
     </p>
   )
-}
 
 const provenText = ({ arms, arm }: Verdict): string => {
   const winner = arms[arm]
@@ -228,21 +218,20 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
 export const addInternalization: AddView = (app, deps) => {
   const { rollout } = deps
   app.get('/internalizations/:id', async (context) => {
-    const isFullRole = isFull(context)
-    const facts = await loadInternalization(deps, context.req.param('id'), isFullRole)
+    const facts = await loadInternalization(deps, context.req.param('id'))
     const { row } = facts
     const content = (
       <>
         <Card
           facts={facts}
           rollout={rollout}
-          formToken={isFullRole ? context.get('formToken') : null}
+          formToken={context.get('formToken')}
           open={context.req.query('open') ?? null}
         />
         <LiveParts facts={facts} rollout={rollout} />
         <CandidateParts facts={facts} />
         <Live id="texts">
-          <Texts row={row} isFullRole={isFullRole} />
+          <Texts row={row} />
           <Download row={row} />
         </Live>
       </>

@@ -46,10 +46,10 @@ export interface InternalizationFacts {
   /** null before it was live */
   report: RolloutReport | null
   feedback: FeedbackCounts | null
-  /** the newest ones of a route, the surest ones of a candidate; null where they are not shown */
+  /** the newest ones of a route, the surest ones of a candidate; null where there is nothing to decide */
   mistakes: Mistake[] | null
-  /** answers that the form of its plan does not reproduce; null where they are not shown */
-  unexplained: UnexplainedAnswer[] | null
+  /** answers that the form of its plan does not reproduce */
+  unexplained: UnexplainedAnswer[]
   /** null: not worked out yet, or there is no promise to pay for */
   money: MoneyProps | null
 }
@@ -101,14 +101,10 @@ const nameFor = async (
     ? shortId(templateVersion)
     : nameOf(template, (await templates.labels()).get(templateVersion) ?? null)
 
-/**
- * @param showsTexts whether the reader may read requests and answers
- * @throws AppError `not-found`
- */
+/** @throws AppError `not-found` */
 export const loadInternalization = async (
   deps: LoadDeps,
-  id: string,
-  showsTexts: boolean
+  id: string
 ): Promise<InternalizationFacts> => {
   const { store } = deps
   const row = await readInternalization(store, id)
@@ -126,8 +122,8 @@ export const loadInternalization = async (
     early: await readEarlyAnswers(store, row),
     report,
     feedback: lora === null ? null : await store.feedback.counts(lora),
-    mistakes: showsTexts ? await readMistakes(deps, row, report) : null,
-    unexplained: showsTexts ? await unexplainedAnswers(store, row) : null,
+    mistakes: await readMistakes(deps, row, report),
+    unexplained: await unexplainedAnswers(store, row),
     money: await loadMoney(deps, row, false),
   }
 }

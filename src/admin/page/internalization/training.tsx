@@ -147,13 +147,7 @@ const FIELD_KINDS: Record<FieldDescription['kind'], string> = {
   set: 'any of a set',
 }
 
-const Form = ({
-  form,
-  unexplained,
-}: {
-  form: PlannedForm
-  unexplained: UnexplainedAnswer[] | null
-}) => (
+const Form = ({ form, unexplained }: { form: PlannedForm; unexplained: UnexplainedAnswer[] }) => (
   <>
     <p>
       This form reproduces {percent(form.explained)} of the answers. A field head fills it; the
@@ -174,7 +168,7 @@ const Form = ({
         <Text text={examples.slice(0, MAX_EXAMPLES).join(', ')} />,
       ])}
     />
-    {unexplained !== null && unexplained.length > 0 && (
+    {unexplained.length > 0 && (
       <Table
         caption="Answers that the form does not reproduce"
         columns={['Question', 'Answer', 'Record']}
@@ -188,13 +182,12 @@ const Form = ({
   </>
 )
 
-/** @param unexplained null where the reader may not read texts */
 export const Training = ({
   plan,
   unexplained,
 }: {
   plan: InternalizationPlan
-  unexplained: UnexplainedAnswer[] | null
+  unexplained: UnexplainedAnswer[]
 }) => (
   <section>
     {(plan.population as Population | undefined) !== undefined && <PopulationFigures plan={plan} />}

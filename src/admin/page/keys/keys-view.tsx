@@ -3,7 +3,7 @@ import { budgetNote } from '../../../core/keys/budget-note.ts'
 import type { IssuedKey } from '../../../core/keys/issued-key.ts'
 import { newKey } from '../../../core/keys/new-key.ts'
 import { readKeySpends, type KeySpend } from '../../../savings/key-spend.ts'
-import { isFull, type AddView, type PageContext } from '../env.ts'
+import type { AddView, PageContext } from '../env.ts'
 import { Badge, Notice, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { usd, whole } from '../parts/format.ts'
@@ -32,8 +32,7 @@ const budgetCell = ({ key: { limits }, budgetSpentUsd }: KeySpend) =>
 
 const revokePath = (id: string): string => `${PATH}/${encodeURIComponent(id)}/revoke`
 
-/** @param formToken null: the reader may not revoke it */
-const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null) => {
+const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string) => {
   if (revokedAt !== null)
     return (
       <>
@@ -43,7 +42,6 @@ const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null)
         </small>
       </>
     )
-  if (formToken === null) return <Badge tone="good">valid</Badge>
   return (
     <Action
       verb="Revoke"
@@ -60,7 +58,7 @@ const stateCell = ({ id, name, revokedAt }: IssuedKey, formToken: string | null)
   )
 }
 
-const cellsOf = (row: KeySpend, formToken: string | null) => {
+const cellsOf = (row: KeySpend, formToken: string) => {
   const { key, spent } = row
   return [
     <>
@@ -117,7 +115,7 @@ export const addKeys: AddView = (app, deps) => {
     settings().some(({ name, value }) => name === 'ACCESS' && value === 'keys')
 
   const showKeys = async (context: PageContext, created: Created | null) => {
-    const formToken = isFull(context) ? context.get('formToken') : null
+    const formToken = context.get('formToken')
     const content = (
       <>
         {created !== null && <NewKey {...created} />}
@@ -133,12 +131,8 @@ export const addKeys: AddView = (app, deps) => {
           rows={(await readKeySpends(store, now())).map((row) => cellsOf(row, formToken))}
           empty="No key was issued."
         />
-        {formToken !== null && (
-          <>
-            <h2>A new key</h2>
-            <KeyForm formToken={formToken} />
-          </>
-        )}
+        <h2>A new key</h2>
+        <KeyForm formToken={formToken} />
       </>
     )
     return show(context, { title: 'Keys', section: '/keys', content })

@@ -162,12 +162,12 @@ const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
   return [...sentences.slice(0, MAX_SHOWN), last]
 }
 
-const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] => {
+const sentencesOf = (overview: LoadedOverview): Sentence[] => {
   const { waiting, routes, failed, retirements, forgetting, names } = overview
   const paused = routes.filter(({ row }) => rolloutStageOf(row.state)?.isPaused === true)
   const templates = `${BASE}/templates`
   return compact([
-    ...healthSentences(overview, showsTexts),
+    ...healthSentences(overview),
     ...firstOf(retirements.open.map(retirementSentence), templates),
     ...firstOf(
       retirements.followed.map((one) => followedSentence(one, names)),
@@ -202,14 +202,8 @@ const sentencesOf = (overview: LoadedOverview, showsTexts: boolean): Sentence[] 
   ])
 }
 
-interface AttentionProps {
-  overview: LoadedOverview
-  /** whether the reader may read requests and answers */
-  showsTexts: boolean
-}
-
-export const Attention = ({ overview, showsTexts }: AttentionProps) => {
-  const sentences = sentencesOf(overview, showsTexts)
+export const Attention = ({ overview }: { overview: LoadedOverview }) => {
+  const sentences = sentencesOf(overview)
   return sentences.length === 0 ? (
     <Notice tone="good">Nothing waits for a decision, and nothing is wrong.</Notice>
   ) : (

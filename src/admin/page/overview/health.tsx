@@ -19,10 +19,7 @@ const FAILED_RECORDS = withQuery(`${BASE}/records`, { status: '5xx' })
 const MUCH = 0.01
 const GOES_ON_MS = 10 * 60_000
 
-/** @param showsTexts whether the reader may read answers */
-const Reason = ({ record, showsTexts }: { record: StoredRecord; showsTexts: boolean }) => {
-  const { status, response } = record
-  if (!showsTexts) return <>status {status}</>
+const Reason = ({ record: { status, response } }: { record: StoredRecord }) => {
   if (response === null)
     return <>no answer came from the upstream: check UPSTREAM_BASE_URL and the network</>
   return (
@@ -32,7 +29,7 @@ const Reason = ({ record, showsTexts }: { record: StoredRecord; showsTexts: bool
   )
 }
 
-const failureSentence = (failures: Failures, showsTexts: boolean): Sentence => {
+const failureSentence = (failures: Failures): Sentence => {
   const { failed, requests, since, newest, ageMs } = failures
   const share = failed / requests
   return {
@@ -44,8 +41,7 @@ const failureSentence = (failures: Failures, showsTexts: boolean): Sentence => {
         {newest !== null && (
           <>
             {' '}
-            The newest, at <Time at={newest.at} />:{' '}
-            <Reason record={newest} showsTexts={showsTexts} />.{' '}
+            The newest, at <Time at={newest.at} />: <Reason record={newest} />.{' '}
             <a href={recordPath(newest.id)}>Its record</a> ·
           </>
         )}{' '}
@@ -123,12 +119,9 @@ const processSentences = (status: ProcessStatus): Sentence[] => {
   ])
 }
 
-export const healthSentences = (
-  { failures, withoutEngine, status }: LoadedOverview,
-  showsTexts: boolean
-): Sentence[] =>
+export const healthSentences = ({ failures, withoutEngine, status }: LoadedOverview): Sentence[] =>
   compact([
-    failures !== null && failureSentence(failures, showsTexts),
+    failures !== null && failureSentence(failures),
     ...processSentences(status),
     ...(withoutEngine === null ? [] : engineSentences(withoutEngine)),
   ])

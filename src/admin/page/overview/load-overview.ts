@@ -218,7 +218,7 @@ export const loadOverview = async (
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
     retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
-    caches: await economics.caches(true),
+    caches: await economics.caches(),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,

@@ -20,17 +20,20 @@ export const addOverview: AddView = (app, deps) => {
   app.get('/', async (context) => {
     const period = periodOf(context.req.query('period'))
     const isWorkedOut = context.req.query('savings') !== undefined
-    const isFullRole = isFull(context)
     const overview = await loadOverview(deps, period, isWorkedOut)
     const content = (
       <>
-        <Checklist steps={await loadChecklist(deps, overview, originOf(context))} />
-        <Live id="attention">
-          <Attention overview={overview} showsTexts={isFullRole} />
-        </Live>
-        <Live id="routes">
-          <Routes overview={overview} mayDecide={isFullRole} />
-        </Live>
+        {isFull(context) && (
+          <>
+            <Checklist steps={await loadChecklist(deps, overview, originOf(context))} />
+            <Live id="attention">
+              <Attention overview={overview} />
+            </Live>
+            <Live id="routes">
+              <Routes overview={overview} />
+            </Live>
+          </>
+        )}
         <Savings savings={overview.savings} period={period} />
         <h2>The last {PERIODS[period].words}</h2>
         <Periods current={period} />

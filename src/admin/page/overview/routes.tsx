@@ -30,24 +30,14 @@ const Kept = ({ report }: Pick<WatchedRoute, 'report'>) => {
 
 interface RoutesProps {
   overview: Pick<LoadedOverview, 'routes' | 'rejected' | 'moreRejected' | 'names'>
-  /** whether the reader may decide */
-  mayDecide: boolean
 }
 
-const Route = ({
-  route: { row, report },
-  names,
-  mayDecide,
-}: {
-  route: WatchedRoute
-  names: Names
-  mayDecide: boolean
-}) => (
+const Route = ({ route: { row, report }, names }: { route: WatchedRoute; names: Names }) => (
   <li>
     <Look id={row.id} words={nameIn(names, row.templateVersion)} />
     <StateBadge state={row.state} />
     <Kept report={report} />
-    {mayDecide && <Look id={row.id} words="Roll back" open="roll-back" />}
+    <Look id={row.id} words="Roll back" open="roll-back" />
   </li>
 )
 
@@ -77,7 +67,7 @@ const More = ({ count, state }: { count: number; state: string }) =>
     </p>
   )
 
-export const Routes = ({ overview, mayDecide }: RoutesProps) => {
+export const Routes = ({ overview }: RoutesProps) => {
   const { routes, rejected, moreRejected, names } = overview
   return (
     <>
@@ -86,7 +76,7 @@ export const Routes = ({ overview, mayDecide }: RoutesProps) => {
           <h2>{counted(routes.length, 'live route')}</h2>
           <ul class="lines">
             {routes.slice(0, MAX_ROUTES).map((route) => (
-              <Route route={route} names={names} mayDecide={mayDecide} />
+              <Route route={route} names={names} />
             ))}
           </ul>
           <More count={routes.length - MAX_ROUTES} state="live" />

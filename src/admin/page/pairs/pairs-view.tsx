@@ -13,15 +13,13 @@ import {
   type ShownPair,
 } from '../../../lifecycle/ratings/rating.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
-import { isFull, type AddView, type PageContext } from '../env.ts'
+import type { AddView, PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { counted } from '../parts/format.ts'
 import { Notice } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
 import { internalizationPath, withQuery } from '../address.ts'
-import { NoTexts } from '../parts/links.tsx'
-import { NO_TEXTS } from '../parts/text.tsx'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
 import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
@@ -224,7 +222,6 @@ export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
   app.get('/internalizations/:id/pairs', async (context) => {
     const row = await readInternalization(store, context.req.param('id'))
     const path = internalizationPath(row.id)
-    if (!isFull(context)) return show(context, { ...VIEW, content: <NoTexts path={path} /> })
     const query = queryOf(context)
     const pairs = await (query.isRevealed ? pageOf : blindPage)({ store, secret }, row, query)
     const model = (await store.templates.get(row.templateVersion))?.model ?? 'the upstream'
@@ -244,7 +241,6 @@ export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
   })
 
   app.get('/internalizations/:id/pairs/:place{[0-9]{1,15}}/:name{[ab]\\.txt}', async (context) => {
-    if (!isFull(context)) throw new AppError('forbidden', NO_TEXTS)
     const row = await readInternalization(store, context.req.param('id'))
     const place = Number(context.req.param('place'))
     const query = { limit: 1, before: place + 1, reveals: 'rated' } as const

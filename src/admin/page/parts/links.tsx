@@ -2,8 +2,7 @@
 import type { Follower } from '../../../core/internalization/followers.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { internalizationPath, templatePath } from '../address.ts'
-import { Notice } from './figures.tsx'
-import { Line, NO_TEXTS } from './text.tsx'
+import { Line } from './text.tsx'
 
 /** Names by template version. */
 export type Names = ReadonlyMap<string, string>
@@ -48,14 +47,6 @@ export const BackLink = ({ path }: { path: string }) => (
   <p>
     <a href={path}>Back to the internalization</a>
   </p>
-)
-
-/** In place of a part with texts, for a person who may not read them. */
-export const NoTexts = ({ path }: { path: string }) => (
-  <>
-    <Notice tone="plain">{NO_TEXTS}</Notice>
-    <BackLink path={path} />
-  </>
 )
 
 export const InternalizationLink = ({ id }: { id: string }) => (

@@ -5,10 +5,6 @@ import { whole } from './format.ts'
 /** of one text on a page */
 const MAX_CHARS = 1200
 
-/** In place of texts, for a person who may not read them. */
-export const NO_TEXTS =
-  'This sign-in is read-only: sign in with ADMIN_TOKEN to see the texts of requests and answers.'
-
 interface RestProps {
   /** characters that are not shown */
   rest: number

@@ -22,8 +22,6 @@ export interface ExportFormat {
 }
 
 export interface ExportOptions {
-  /** whether the reader may see text of requests and answers */
-  isFull: boolean
   /** what the upstream charged; null: nothing, or not known */
   chargeOf: (record: StoredRecord) => number | null
 }
@@ -60,11 +58,11 @@ const figuresOf = (record: StoredRecord, options: ExportOptions) =>
 
 const csv = (options: ExportOptions): ExportFormat => ({
   type: 'text/csv; charset=utf-8',
-  head: csvLine([...Object.keys(FIGURES), ...(options.isFull ? ['question', 'answer'] : [])]),
+  head: csvLine([...Object.keys(FIGURES), 'question', 'answer']),
   lineOf(record) {
     const figures = figuresOf(record, options).map(([, figure]) => figure)
     const texts = [userTexts(record).at(-1) ?? '', answerTexts(record).join('\n')]
-    return csvLine([...figures, ...(options.isFull ? texts : [])])
+    return csvLine([...figures, ...texts])
   },
   end: (records, isWhole) => csvLine([`# ${endText(records, isWhole)}`]),
 })
@@ -87,7 +85,7 @@ const jsonl = (options: ExportOptions): ExportFormat => ({
     const bodies = { request: bodyOf(record.request), response: bodyOf(record.response) }
     const line = {
       ...Object.fromEntries(figuresOf(record, options)),
-      ...(options.isFull && bodies),
+      ...bodies,
     }
     return `${JSON.stringify(line)}\n`
   },

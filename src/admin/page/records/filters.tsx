@@ -36,12 +36,11 @@ const More = ({ filter }: { filter: RecordsFilter }) => {
   )
 }
 
-/** @param isFull false: a person who may read no text may search in none */
-export const Filters = ({ filter, isFull }: { filter: RecordsFilter; isFull: boolean }) => {
+export const Filters = ({ filter }: { filter: RecordsFilter }) => {
   const { text = '', outcome = '', after: _after, ...others } = filter
   return (
     <Filter path={PATH} isFiltered={text + outcome !== '' || Object.keys(others).length > 0}>
-      {isFull && <TextFilter name="text" label="Text of question or answer" value={text} />}
+      <TextFilter name="text" label="Text of question or answer" value={text} />
       <ChoiceFilter name="outcome" label="Route" value={outcome} options={OUTCOMES} />
       <More filter={filter} />
     </Filter>

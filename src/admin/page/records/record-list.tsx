@@ -21,8 +21,8 @@ const PREVIEW_CHARS = 90
 export interface RecordListProps {
   filter: RecordsFilter
   found: FoundRecords
-  /** the same records with their texts, by id; null: the reader may see none */
-  texts: ReadonlyMap<string, StoredRecord> | null
+  /** the same records with their texts, by id */
+  texts: ReadonlyMap<string, StoredRecord>
   names: Names
   /** what the upstream charged; null: nothing, or not known */
   chargeOf: (record: StoredRecord) => number | null
@@ -77,7 +77,7 @@ const cellsOf = (record: StoredRecord, { names, texts, chargeOf }: RecordListPro
     </a>,
     <Outcome record={record} isShort />,
     <>
-      <Preview record={texts?.get(record.id)} />
+      <Preview record={texts.get(record.id)} />
       <Source record={record} names={names} />
     </>,
     statusCell(record.status),
@@ -110,12 +110,12 @@ const Exports = ({ filter: { after: _after, ...fields } }: Pick<RecordListProps,
 )
 
 export const RecordList = (props: RecordListProps) => {
-  const { filter, found, texts } = props
+  const { filter, found } = props
   const { after, ...fields } = filter
   const next = found.next === null ? null : withQuery(PATH, { ...fields, after: found.next })
   return (
     <>
-      <Filters filter={filter} isFull={texts !== null} />
+      <Filters filter={filter} />
       {found.isPartial && <Searched found={found} next={next!} />}
       <Table
         caption="Records, newest first; tokens of prompt + answer"

@@ -1,4 +1,4 @@
-/** One record: its figures, and for the full role what was asked and answered. Pure. */
+/** One record: its figures, and what was asked and answered. Pure. */
 import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
@@ -6,7 +6,7 @@ import { tokenCounts } from '../../../openai/usage/usage.ts'
 import { dialectOfRecord } from '../../../openai/dialect.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
-import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
+import { Figures, Time, type FigureProps } from '../parts/figures.tsx'
 import { milliseconds, usd, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../parts/links.tsx'
 import { Line } from '../parts/text.tsx'
@@ -147,16 +147,10 @@ const PairText = ({ outcome, rating }: StoredPair) => (
   </p>
 )
 
-const FeedbackText = ({
-  given: { by, rating, comment, at },
-  isFull,
-}: {
-  given: Feedback
-  isFull: boolean
-}) => (
+const FeedbackText = ({ by, rating, comment, at }: Feedback) => (
   <p>
     {by === 'admin' ? 'A person' : 'The application'} rated the answer {rating} on <Time at={at} />
-    {comment !== null && isFull && (
+    {comment !== null && (
       <>
         : <Line text={comment} chars={300} />
       </>
@@ -164,13 +158,7 @@ const FeedbackText = ({
   </p>
 )
 
-export interface RecordViewProps {
-  loaded: LoadedRecord
-  /** whether the reader may see text of requests and answers */
-  isFull: boolean
-}
-
-export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
+export const RecordView = ({ loaded }: { loaded: LoadedRecord }) => {
   const { record, feedback, pair } = loaded
   const path = recordPath(record.id)
   const dialect = dialectOfRecord(record)
@@ -183,22 +171,15 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
       </p>
       {pair !== null && <PairText {...pair} />}
       {feedback.map((given) => (
-        <FeedbackText given={given} isFull={isFull} />
+        <FeedbackText {...given} />
       ))}
-      {!isFull && (
-        <Notice tone="plain">Sign in with ADMIN_TOKEN to see the request and the answer.</Notice>
-      )}
-      {isFull && (
-        <>
-          <h2>Request</h2>
-          <Request body={record.request} dialect={dialect} wholeAt={request} />
-          <h2>Answer</h2>
-          <Answer body={record.response} dialect={dialect} wholeAt={response} />
-          <p>
-            <a href={withQuery(`${BASE}/forget`, { records: record.id })}>Forget this record</a>
-          </p>
-        </>
-      )}
+      <h2>Request</h2>
+      <Request body={record.request} dialect={dialect} wholeAt={request} />
+      <h2>Answer</h2>
+      <Answer body={record.response} dialect={dialect} wholeAt={response} />
+      <p>
+        <a href={withQuery(`${BASE}/forget`, { records: record.id })}>Forget this record</a>
+      </p>
     </>
   )
 }

@@ -4,7 +4,7 @@ import type { StoredRecord } from '../../../core/log/record.ts'
 import { AppError } from '../../../errors.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { chargeOf } from '../../reading/record-charge.ts'
-import { isFull, type AddView, type PageApp, type PageContext } from '../env.ts'
+import type { AddView, PageApp, PageContext } from '../env.ts'
 import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
 import { EXPORT_FORMATS, exported, streamOf } from './export.ts'
@@ -14,7 +14,7 @@ import { filterOf, queryOf, type RecordsFilter } from '../../reading/records-fil
 
 const SECTION = '/records'
 const ROWS = 25
-/** Files that are read at the same time, of one role. */
+/** Files that are read at the same time. */
 const MAX_EXPORTS = 2
 
 const recordOf = async ({ store }: Pick<AdminDeps, 'store'>, id: string): Promise<StoredRecord> => {
@@ -39,12 +39,6 @@ const loadRecord = async (deps: AdminDeps, id: string): Promise<LoadedRecord> =>
   }
 }
 
-/** @throws AppError `forbidden` without the full role */
-const requireFull = (context: PageContext): void => {
-  if (!isFull(context))
-    throw new AppError('forbidden', 'sign in with ADMIN_TOKEN to see texts of requests')
-}
-
 /** The records of a page with their bodies, as many as one read of the store restores. */
 const textsOf = async (
   { store }: Pick<AdminDeps, 'store'>,
@@ -54,12 +48,9 @@ const textsOf = async (
   return new Map(whole.map((record) => [record.id, record]))
 }
 
-/** What the address asks for. @throws AppError `forbidden` for a text that the reader may not read */
-const filterIn = (context: PageContext): RecordsFilter => {
-  const filter = filterOf((name) => context.req.query(name))
-  if (filter.text !== undefined) requireFull(context)
-  return filter
-}
+/** What the address asks for. */
+const filterIn = (context: PageContext): RecordsFilter =>
+  filterOf((name) => context.req.query(name))
 
 const addExports = (app: PageApp, { store, costUsd, now, onFault }: AdminDeps): void => {
   let running = 0
@@ -89,7 +80,6 @@ const addExports = (app: PageApp, { store, costUsd, now, onFault }: AdminDeps): 
     app.get(`/records/export.${name}`, async (context) => {
       const query = await queryOf(store, filterIn(context))
       const format = formatOf({
-        isFull: isFull(context),
         chargeOf: (record) => chargeOf(record, costUsd),
       })
       const day = new Date(now()).toISOString().slice(0, 10)
@@ -115,7 +105,7 @@ export const addRecords: AddView = (app, deps) => {
       <RecordList
         filter={filter}
         found={found}
-        texts={isFull(context) ? await textsOf(deps, found.data) : null}
+        texts={await textsOf(deps, found.data)}
         names={await templateNames(store)}
         chargeOf={(record) => chargeOf(record, costUsd)}
       />
@@ -128,19 +118,17 @@ export const addRecords: AddView = (app, deps) => {
   app.get('/records/:id', async (context) => {
     const { id } = context.req.param()
     const loaded = await loadRecord(deps, id)
-    const content = <RecordView loaded={loaded} isFull={isFull(context)} />
+    const content = <RecordView loaded={loaded} />
     return show(context, { title: `Record ${id.slice(0, 40)}`, section: SECTION, content })
   })
 
   app.get('/records/:id/request.txt', async (context) => {
-    requireFull(context)
     const { id, request } = await recordOf(deps, context.req.param('id'))
     if (request === '') throw new AppError('not-found', `record ${id} has lost its request`)
     return plainText(context, request, `${id}-request.txt`)
   })
 
   app.get('/records/:id/response.txt', async (context) => {
-    requireFull(context)
     const { id, response } = await recordOf(deps, context.req.param('id'))
     if (response === null) throw new AppError('not-found', `record ${id} has no response`)
     return plainText(context, response, `${id}-response.txt`)

@@ -72,7 +72,7 @@ export const loadTemplate = async (
     ...facts,
     economics: (await assess([template])).get(template.version) ?? null,
     terms: termsOfTemplate(terms, { model, marked }, facts.internalizations),
-    cache: (await economics.caches(true)).templates.get(template.version) ?? null,
+    cache: (await economics.caches()).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
     followers: followersOf(templates, all).get(template.version) ?? [],
     names: namesOf(templates, await store.templates.labels()),

@@ -117,13 +117,20 @@ const coverageCell = ({ internalizations }: TemplateRow): string => {
   return winner === undefined ? '' : percent(winner.coverage)
 }
 
-const cellsOf = (row: TemplateRow, neededRequests: number) => {
+const cellsOf = (
+  row: TemplateRow,
+  { neededRequests, mayOpen }: Pick<TemplateListProps, 'neededRequests' | 'mayOpen'>
+) => {
   const { template, name, stats } = row
   return [
     <>
-      <TemplateName version={template.version} name={name} />
+      {mayOpen ? (
+        <TemplateName version={template.version} name={name} />
+      ) : (
+        <Line text={name} chars={60} />
+      )}
       <small>{shortId(template.version)}</small>
-      {template.movedFrom !== undefined && (
+      {mayOpen && template.movedFrom !== undefined && (
         <small>
           follows <a href={templatePath(template.movedFrom)}>{shortId(template.movedFrom)}</a>
         </small>
@@ -185,9 +192,12 @@ export interface TemplateListProps {
   isAssessed: boolean
   /** that a template takes before it is internalized by itself */
   neededRequests: number
+  /** whether the reader may see more of a template than this list */
+  mayOpen: boolean
 }
 
-export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: TemplateListProps) => {
+export const TemplateList = (props: TemplateListProps) => {
+  const { filter, shown, isAssessed } = props
   const { rows, found, page, pages, tenants } = shown
   const missing = rows.filter(({ economics }) => economics === null).length
   const address = addressOf(filter, page)
@@ -199,7 +209,7 @@ export const TemplateList = ({ filter, shown, isAssessed, neededRequests }: Temp
         <Table
           caption="Templates, those with the most requests first"
           columns={COLUMNS}
-          rows={rows.map((row) => cellsOf(row, neededRequests))}
+          rows={rows.map((row) => cellsOf(row, props))}
           empty={
             isFiltered
               ? 'No template matches the filter.'

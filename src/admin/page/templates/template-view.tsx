@@ -272,8 +272,7 @@ const RULES_CAPTION =
 
 export interface TemplateViewProps {
   loaded: LoadedTemplate
-  /** null: the reader may not decide */
-  formToken: string | null
+  formToken: string
 }
 
 export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
@@ -287,7 +286,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
         <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
       </p>
       <Terms terms={loaded.terms} />
-      {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
+      <Actions loaded={loaded} formToken={formToken} />
       <h2>Internalizations</h2>
       <Internalizations rows={internalizations} />
       <h2>Does internalizing it pay?</h2>

@@ -97,6 +97,7 @@ export const addTemplates: AddView = (app, deps) => {
         shown={shown}
         isAssessed={isAssessed(context)}
         neededRequests={deps.neededRequests}
+        mayOpen={isFull(context)}
       />
     )
     return show(context, { title: 'Templates', section: SECTION, content })
@@ -105,8 +106,7 @@ export const addTemplates: AddView = (app, deps) => {
   app.get('/templates/:version', async (context) => {
     const { version } = context.req.param()
     const loaded = await loadTemplate(deps, version, isAssessed(context))
-    const formToken = isFull(context) ? context.get('formToken') : null
-    const content = <TemplateView loaded={loaded} formToken={formToken} />
+    const content = <TemplateView loaded={loaded} formToken={context.get('formToken')} />
     const name = visibleText(loaded.name)
     return show(context, { title: `Template ${name}`, section: SECTION, content })
   })

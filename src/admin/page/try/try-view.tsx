@@ -5,12 +5,12 @@ import { AppError } from '../../../errors.ts'
 import { templateNames } from '../../../lifecycle/find.ts'
 import type { Store } from '../../../store/store.ts'
 import { withQuery } from '../address.ts'
-import { BASE, isFull, type AddView, type PageContext } from '../env.ts'
+import { BASE, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { originOf } from '../origin.ts'
 import { Notice } from '../parts/figures.tsx'
 import { TemplateLink, type Names } from '../parts/links.tsx'
-import { Line, NO_TEXTS } from '../parts/text.tsx'
+import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { BothAnswers, Snippets } from './answers.tsx'
 import { askBoth, type Tried } from './ask-both.ts'
@@ -104,8 +104,6 @@ export const addTry: AddView = (app, deps) => {
   }
 
   app.get('/try', async (context) => {
-    if (!isFull(context))
-      return show(context, { ...VIEW, content: <Notice tone="plain">{NO_TEXTS}</Notice> })
     const version = (context.req.query('template') ?? '').trim()
     if (version !== '') {
       const loaded = await load(version)

@@ -202,7 +202,7 @@ const collect = async (
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     stats: await store.templates.stats(version),
     economics: valueIn(await economics.assess([template]), version),
-    cache: (await economics.caches(true)).templates.get(version) ?? null,
+    cache: (await economics.caches()).templates.get(version) ?? null,
     internalizations,
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
     liveInternalizationId: route?.internalizationId ?? null,
