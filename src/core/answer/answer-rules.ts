@@ -13,13 +13,8 @@ import { formFault, type FormFault } from './response-type.ts'
 import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
 
-/** Of texts that are read for facts; others are read without negations and words for numbers. */
-export type Language = 'en' | 'de' | 'fr' | 'es' | 'it'
-
 /** What answers of a template may state although no request has it. A value of JSON. */
 export interface KnownFacts {
-  /** of most answers */
-  language: Language | null
   /** kinds and normal forms, sorted: `number:14 d`, `url:example.com/help` */
   atoms: readonly string[]
 }

@@ -1,18 +1,6 @@
 /** What an answer states that can be compared without a model: numbers, dates, names and the like, in a normal form. */
-import type { Language } from '../answer/answer-rules.ts'
-
 export type AtomKind =
-  | 'number'
-  | 'date'
-  | 'time'
-  | 'name'
-  | 'identifier'
-  | 'email'
-  | 'url'
-  | 'phone'
-  | 'code'
-  | 'quote'
-  | 'negation'
+  'number' | 'date' | 'time' | 'name' | 'identifier' | 'email' | 'url' | 'phone' | 'code' | 'quote'
 
 export interface Atom {
   kind: AtomKind
@@ -24,25 +12,11 @@ export interface Atom {
   amount?: { value: string; unit: string }
 }
 
-/** A part of a sentence, as far as negation reaches. */
-export interface Clause {
-  isNegated: boolean
-  /** number of its sentence */
-  sentence: number
-  /** stems of its content words */
-  stems: readonly string[]
-  /** stem of the word that is negated; absent where the negation is the predicate itself ("declined") */
-  head?: string
-}
-
 export interface Facts {
-  /** null: unknown. Negation and words for numbers are not watched then */
-  language: Language | null
   text: string
   atoms: readonly Atom[]
   /** all words without case and accents, in order, without those inside of other atoms */
   words: readonly string[]
-  clauses: readonly Clause[]
 }
 
 /** Stands in the text in place of an atom that has been read; of the private use area. */

@@ -1,15 +1,14 @@
 /** All atoms of a text. Pure, and linear in the text: every pattern has bounded repeats or cannot match in two ways. */
-import type { Language } from '../answer/answer-rules.ts'
-import { GAP, keyOf, type Atom, type Facts } from './atom.ts'
-import { clausesOf, dayAtoms, nameAtoms, tokensOf, wordsOf } from './clauses.ts'
+import { fold, GAP, keyOf, type Atom, type Facts } from './atom.ts'
 import { takeDates, takeTimes } from './dates.ts'
-import { languageOf, LANGUAGES } from './languages.ts'
 import { takeNumbers } from './numbers.ts'
 import { addQuotes, takeAddresses, takeCode, takeIdentifiers, takePhones } from './solid.ts'
 
-const CONTRACTED = /(?:(ca)|n)n?['’]t(?!\p{L})/giu
-/** Numbers of a list, not of what is listed; dates such as "3. March" are read before. */
+/** Numbers of a list, not of what is listed; dates such as "3.4." are read before. */
 const LIST_NUMBERS = /^[ \t]*\d{1,2}[.)][ \t]+/gm
+const WORD = /[\p{L}\p{M}]+/gu
+/** A word with a capital may be a name; shorter ones are too often like another word. */
+const NAME = /^\p{Lu}[\p{L}\p{M}]{4,39}$/u
 
 /** Of two spellings of a number both stay: "90 min" and "1.5 h". */
 const different = (atoms: readonly Atom[]): Atom[] => [
@@ -21,54 +20,16 @@ const different = (atoms: readonly Atom[]): Atom[] => [
   ).values(),
 ]
 
-/**
- * @param fallback language of a text that is too short to show its own
- * @returns atoms, each once
- */
-export const factsOf = (text: string, fallback: Language | null = null): Facts => {
-  const language = languageOf(text) ?? fallback
+/** @returns atoms, each once */
+export const factsOf = (text: string): Facts => {
   const found: Atom[] = []
   const clean = text.normalize('NFC').replaceAll(GAP, ' ')
   addQuotes(clean, found)
   let rest = takeAddresses(takeCode(clean, found), found)
-  rest = takeTimes(takeDates(rest, language, found), found)
+  rest = takeTimes(takeDates(rest, found), found)
   rest = takeIdentifiers(takePhones(rest, found), found).replace(LIST_NUMBERS, '\n')
-  if (language !== null) {
-    rest =
-      language === 'en' ? rest.replace(CONTRACTED, (_, can) => (can ? 'can not' : ' not')) : rest
-    const { idioms, numbers, numberPattern } = LANGUAGES[language]
-    rest = rest
-      .replace(idioms, ' ')
-      .replace(numberPattern, (word) => numbers.get(word.toLowerCase()) ?? word)
-  }
-  const tokens = tokensOf(takeNumbers(rest, language, found))
-  const names = nameAtoms(tokens, language)
-  found.push(...dayAtoms(tokens, language), ...names)
-  return {
-    language,
-    text: clean,
-    atoms: different(found),
-    words: wordsOf(tokens),
-    clauses: clausesOf(tokens, language, names),
-  }
+  const words = takeNumbers(rest, found).match(WORD) ?? []
+  const names = words.filter((word) => NAME.test(word))
+  found.push(...names.map((word): Atom => ({ kind: 'name', form: fold(word) })))
+  return { text: clean, atoms: different(found), words: words.map(fold) }
 }
-
-/** A text that others are compared with, one after the other: a long request takes a tenth of a second to read. */
-export class ReadText {
-  readonly text: string
-  private readonly read = new Map<Language | null, Facts>()
-
-  constructor(text: string) {
-    this.text = text
-  }
-
-  /** As `factsOf`. */
-  facts(fallback: Language | null): Facts {
-    const facts = this.read.get(fallback) ?? factsOf(this.text, fallback)
-    this.read.set(fallback, facts)
-    return facts
-  }
-}
-
-export const readOf = (text: string | ReadText): ReadText =>
-  typeof text === 'string' ? new ReadText(text) : text

@@ -1,60 +1,29 @@
 /**
- * Numbers with their unit: separators of five languages, currencies, percent, durations and measures. Digits of other
- * scripts than ASCII are not read.
+ * Numbers with their unit: all separators, and the units, currencies and powers of ten that are written as a symbol or as
+ * an English word. Digits of other scripts than ASCII are not read.
  */
 import { CURRENCIES, UNITS } from '../form/normalize/amounts.ts'
 import { readTable } from '../form/normalize/rule.ts'
-import type { Language } from '../answer/answer-rules.ts'
 import { GAP, type Atom } from './atom.ts'
 
 const SYMBOLS = '€$£¥₹₩₺%‰'
 
-/** Names of other languages than English. */
-const MORE_CURRENCIES = readTable(`
-  USD: dólares dólar dollari dollaro; GBP: pfund libras sterline sterlina livres_sterling;
-  CHF: franken franchi franco francos francs; cent: cent cents centimes céntimos centavos centesimi`)
 const MORE_UNITS = readTable(`
-  h: stunde stunden std heure heures hora horas ora ore; min: minute minuten minuto minutos minuti minutes;
-  s: sekunde sekunden seconde secondes segundo segundos secondo secondi;
-  d: tag tage tagen jour jours día días dia dias giorno giorni;
-  wk: woche wochen semaine semaines semana semanas settimana settimane;
-  mo: monat monate monaten mois mes meses mese mesi; y: jahr jahre jahren an ans année années año años anno anni;
-  %: prozent percento; kg: kilogramm kilogrammes kilogramos chilogrammi chilo chili; g: gramm gramme grammes gramos grammi;
-  mg: milligramm milligramme milligrammes miligramos miligramo milligrammi milligrams milligram;
-  km: kilomètre kilomètres kilómetro kilómetros chilometro chilometri; m: mètre mètres metro metros metri;
-  l: litre litres litro litros litri; GB: gb gigabyte gigabytes; MB: mb megabyte megabytes; kB: kb kilobytes; TB: tb;
-  kW: kw; kWh: kwh; W: w watt; V: v volt volts; Hz: hz; MHz: mhz; GHz: ghz; cl: cl; hl: hl; ha: ha;
-  m²: m² m2 sqm; µg: µg mcg`)
+  cent: cent cents; GB: gb gigabyte gigabytes; MB: mb megabyte megabytes; kB: kb kilobytes; TB: tb; kW: kw; kWh: kwh;
+  W: w watt; V: v volt volts; Hz: hz; MHz: mhz; GHz: ghz; cl: cl; hl: hl; ha: ha; m²: m² m2 sqm; µg: µg mcg`)
 
-/** Also words of a language; "5 in" and "5 y" are none. */
+/** Also words: "5 in" and "5 y" have no unit. */
 const NO_UNITS = new Set(['in', 'y', 'd', 'pound', 'pounds'])
 const UNIT_NAMES = new Map(
-  [...UNITS, ...MORE_UNITS, ...CURRENCIES, ...MORE_CURRENCIES].filter(
-    ([word]) => !NO_UNITS.has(word)
-  )
+  [...UNITS, ...MORE_UNITS, ...CURRENCIES].filter(([word]) => !NO_UNITS.has(word))
 )
-const CURRENCY_NAMES = new Map([...CURRENCIES, ...MORE_CURRENCIES])
 
 /** As powers of ten. */
-const MAGNITUDES = new Map(
-  Object.entries({ hundred: 2, thousand: 3, tausend: 3, mille: 3, mil: 3, mila: 3, k: 3 }).concat(
-    [
-      'million',
-      'millions',
-      'millionen',
-      'mio',
-      'millón',
-      'millones',
-      'milione',
-      'milioni',
-      'mn',
-      'm€',
-    ].map((word) => [word, 6]),
-    ['billion', 'billions', 'milliarde', 'milliarden', 'mrd', 'milliard', 'milliards', 'bn'].map(
-      (word) => [word, 9]
-    )
-  )
-)
+const MAGNITUDES = new Map([
+  ...['k', 'thousand'].map((word): [string, number] => [word, 3]),
+  ...['million', 'millions', 'mio', 'mn', 'm€'].map((word): [string, number] => [word, 6]),
+  ...['billion', 'billions', 'mrd', 'bn'].map((word): [string, number] => [word, 9]),
+])
 const ORDINALS = new Set(['st', 'nd', 'rd', 'th', 'er', 're', 'e', 'ème', 'º', 'ª', 'x'])
 
 /** Whether a word attached to a number belongs to the number, as in `5kg` and `3rd`. */
@@ -92,7 +61,6 @@ const SUFFIX = new RegExp(
   `(${SPACE}|-)?([${SYMBOLS}]|°${SPACE}?[CF]|°|\\p{L}[\\p{L}\\p{M}²€]*)`,
   'uy'
 )
-const CENT = new RegExp(`(?:${SPACE})(?:cento|cent|ciento)(?!\\p{L})`, 'uy')
 /** Doubles are exact up to so many digits. */
 const MAX_DIGITS = 15
 
@@ -110,11 +78,17 @@ const shifted = (value: string, factor: number): string =>
     ? value
     : String(Number((Number(value) * factor).toPrecision(12)))
 
-/** One or, where a mark may separate thousands or a fraction, two values; the language's reading first. */
-const valuesOf = (
-  [, , sign = '', grouped, mark = '', groupedFraction, whole = '', fraction = '']: RegExpExecArray,
-  language: Language | null
-): string[] => {
+/** One or, where a mark may separate thousands or a fraction, two values; first as in English. */
+const valuesOf = ([
+  ,
+  ,
+  sign = '',
+  grouped,
+  mark = '',
+  groupedFraction,
+  whole = '',
+  fraction = '',
+]: RegExpExecArray): string[] => {
   if (grouped === undefined) return [canonical(sign, whole, fraction)]
   const digits = grouped.replace(/\D/g, '')
   const asThousands = canonical(sign, digits, groupedFraction ?? '')
@@ -123,8 +97,7 @@ const valuesOf = (
   if (!isOpen) return [asThousands]
   const [before = '', after = ''] = grouped.split(mark)
   const asFraction = canonical(sign, before, after)
-  const isThousands = (mark === ',') === (language === 'en' || language === null)
-  return isThousands ? [asThousands, asFraction] : [asFraction, asThousands]
+  return mark === ',' ? [asThousands, asFraction] : [asFraction, asThousands]
 }
 
 interface Suffix {
@@ -151,11 +124,6 @@ const suffixAt = (text: string, at: number, power = 0): Suffix => {
     return suffixAt(text, end + point, magnitude)
   }
   if (gap === '' && ORDINALS.has(lower)) return { unit: '', power, end }
-  if (/^(?:pour|por|per)$/.test(lower)) {
-    CENT.lastIndex = end
-    const cent = CENT.exec(text)
-    return cent ? { unit: '%', power, end: end + cent[0].length } : none
-  }
   if (/^pounds?$/.test(lower)) return { unit: 'GBP', power, end }
   const unit = UNIT_NAMES.get(lower.replace(/\s/gu, '')) ?? (word === '‰' ? '‰' : undefined)
   return unit === undefined ? none : { unit, power, end }
@@ -176,10 +144,9 @@ const isCode = ([, prefix, , , , , whole = '', fraction]: RegExpExecArray): bool
 const atomAt = (
   found: RegExpExecArray,
   currency: string | undefined,
-  { unit, power }: Suffix,
-  language: Language | null
+  { unit, power }: Suffix
 ): Atom => {
-  const values = valuesOf(found, language)
+  const values = valuesOf(found)
   if (unit === '' && currency === undefined && power === 0 && isCode(found))
     return { kind: 'identifier', form: found[6] ?? '' }
   return numberAtom(
@@ -189,15 +156,15 @@ const atomAt = (
 }
 
 /** Removes numbers with their units from the text. */
-export const takeNumbers = (text: string, language: Language | null, atoms: Atom[]): string => {
+export const takeNumbers = (text: string, atoms: Atom[]): string => {
   const parts: string[] = []
   let at = 0
   NUMBER.lastIndex = 0
   for (let found = NUMBER.exec(text); found !== null; found = NUMBER.exec(text)) {
     const prefix = found[1] ?? ''
-    const currency = CURRENCY_NAMES.get(prefix.toLowerCase())
+    const currency = CURRENCIES.get(prefix.toLowerCase())
     const suffix = suffixAt(text, NUMBER.lastIndex)
-    atoms.push(atomAt(found, currency, suffix, language))
+    atoms.push(atomAt(found, currency, suffix))
     // a prefix that is no currency is a word
     parts.push(text.slice(at, found.index), currency === undefined ? `${prefix} ` : '', GAP)
     at = suffix.end

@@ -1,12 +1,10 @@
 /**
  * What an atom may rest on: the atoms and words of texts. Says whether they state an atom, if in another spelling or as a
- * part of something more exact.
+ * part of something more exact. Names are known as copies alone: one that no text has, and that is like one of a text.
  */
 import { fold, keyOf, type Atom, type Facts } from './atom.ts'
+import { factsOf } from './facts.ts'
 import { spokenWords } from './solid.ts'
-
-/** Weekday of an ISO date, 1 for Monday. */
-const weekdayOf = (date: string): number => new Date(`${date}T00:00:00Z`).getUTCDay() || 7
 
 const WHOLE_DATE = /^\d{4}-\d\d-\d\d$/
 /** Digits of an identifier that may stand alone elsewhere. */
@@ -24,6 +22,17 @@ const nationalForms = (form: string): string[] =>
     form.slice(digits)
   )
 
+/** The last letters of a name change with its case and number. */
+const ENDING = 2
+
+/** Equal for two names where one has a letter more, less or another one before its ending, or two in another order. */
+const likenessesOf = (name: string): string[] => {
+  const [letters, ending] = [Array.from(name.slice(0, -ENDING)), name.slice(-ENDING)]
+  return [letters, ...letters.map((_, at) => letters.toSpliced(at, 1))].map(
+    (some) => `${some.join('')} ${ending}`
+  )
+}
+
 /** An atom's form and its other readings. */
 const readingsOf = ({ form, others = [] }: Atom): readonly string[] => [form, ...others]
 
@@ -32,7 +41,12 @@ export class Support {
   private readonly keys = new Set<string>()
   /** a number's value → the units it has; `` for none */
   private readonly units = new Map<string, Set<string>>()
+  /** values of numbers that are no part of something else */
+  private readonly written = new Set<string>()
   private readonly words = new Set<string>()
+  private readonly names = new Set<string>()
+  /** of all names, once they are needed */
+  private likenesses: ReadonlySet<string> | null = null
   private readonly texts: string[] = []
   /** words of all texts, once they are needed */
   private spoken: string | null = null
@@ -51,32 +65,33 @@ export class Support {
     else units.add(unit)
   }
 
+  private addNumber(form: string, unit: string): void {
+    this.addUnit(form.split(' ')[0] ?? '', unit)
+    if (unit === '') this.written.add(form)
+  }
+
   private add(atom: Atom): void {
     for (const form of readingsOf(atom)) {
       this.keys.add(keyOf({ kind: atom.kind, form }))
       if (atom.kind === 'date') this.addDate(form)
       else if (atom.kind === 'time') this.addHour(form)
-      else if (atom.kind === 'number')
-        this.addUnit(form.split(' ')[0] ?? '', atom.amount?.unit ?? '')
+      else if (atom.kind === 'number') this.addNumber(form, atom.amount?.unit ?? '')
       else if (atom.kind === 'phone')
         for (const one of nationalForms(form)) this.keys.add(`phone:${one}`)
       else if (atom.kind === 'identifier' || atom.kind === 'code') this.addParts(form)
       else if (atom.kind === 'url') this.keys.add(`url:${form.split('/')[0] ?? ''}`)
-      else if (atom.kind === 'name') for (const word of form.split(' ')) this.words.add(word)
+      else if (atom.kind === 'name') this.names.add(form)
     }
     if (atom.amount !== undefined) this.addUnit(atom.amount.value, atom.amount.unit)
   }
 
-  /** Of a whole date its weekday, its month and its day follow. */
+  /** A year, a day and a month without a year follow, also where a text has the month as a word. */
   private addDate(form: string): void {
-    const [year = '', month = '', day = ''] = form.split('-')
     if (WHOLE_DATE.test(form)) {
-      for (const part of [`--${month}-${day}`, `${year}-${month}`, `W${weekdayOf(form)}`])
-        this.keys.add(`date:${part}`)
-      this.addUnit(String(Number(day)), '')
+      this.keys.add(`date:-${form.slice(4)}`)
+      this.addUnit(form.slice(0, 4), '')
     }
-    if (/^\d{4}$/.test(year)) this.addUnit(year, '')
-    if (form.startsWith('--')) this.addUnit(String(Number(form.slice(5))), '')
+    this.addUnit(String(Number(form.slice(-2))), '')
   }
 
   /** "between 9 and 11:00" */
@@ -98,9 +113,13 @@ export class Support {
     return units?.has('') === true && units.size === 1
   }
 
+  /** "3 March 2026" has two numbers of 2026-03-03, and "03.03." all but the year. */
   private hasDate(form: string): boolean {
-    const [year = '', month = '', day = ''] = form.split('-')
-    return WHOLE_DATE.test(form) && this.keys.has(`date:--${month}-${day}`) && this.units.has(year)
+    const isDayWritten = this.written.has(String(Number(form.slice(-2))))
+    if (!WHOLE_DATE.test(form)) return isDayWritten
+    const year = form.slice(0, 4)
+    if (isDayWritten && this.written.has(year)) return true
+    return this.keys.has(`date:-${form.slice(4)}`) && this.units.has(year)
   }
 
   private hasTime(form: string): boolean {
@@ -110,7 +129,11 @@ export class Support {
   }
 
   private hasWord(word: string): boolean {
-    return this.words.has(word) || (word.endsWith('s') && this.words.has(word.slice(0, -1)))
+    return (
+      this.names.has(word) ||
+      this.words.has(word) ||
+      (word.endsWith('s') && this.words.has(word.slice(0, -1)))
+    )
   }
 
   /** Whether the words stand in a text one behind the other. */
@@ -131,17 +154,14 @@ export class Support {
     )
   }
 
-  /** The atoms that are not stated, in their order. Negation has no support. */
-  missing(atoms: readonly Atom[]): Atom[] {
-    let searches = 0
-    return atoms.filter((atom) => {
-      if (atom.kind === 'code' || atom.kind === 'quote') searches++
-      return !this.has(atom, searches <= MAX_SEARCHES)
-    })
+  /** Whether a name is like one of the texts. */
+  resembles(name: string): boolean {
+    this.likenesses ??= new Set([...this.names].flatMap(likenessesOf))
+    return likenessesOf(name).some((one) => this.likenesses?.has(one))
   }
 
   /** @param maySearch false: texts are not searched */
-  private has(atom: Atom, maySearch: boolean): boolean {
+  states(atom: Atom, maySearch: boolean): boolean {
     return readingsOf(atom).some((form) => {
       if (atom.kind === 'number') return this.hasNumber(form, atom.amount)
       if (this.keys.has(keyOf({ kind: atom.kind, form }))) return true
@@ -151,7 +171,7 @@ export class Support {
         case 'time':
           return this.hasTime(form)
         case 'name':
-          return form.split(' ').every((word) => this.hasWord(word))
+          return this.hasWord(form)
         case 'identifier':
           return this.hasIdentifier(form) || this.units.has(form)
         case 'phone':
@@ -165,3 +185,24 @@ export class Support {
     })
   }
 }
+
+/** The atoms that no support states, in their order; of names those that are like one of a support. */
+export const inventions = (atoms: readonly Atom[], supports: readonly Support[]): Atom[] => {
+  let searches = 0
+  return atoms.filter((atom) => {
+    if (atom.kind === 'code' || atom.kind === 'quote') searches++
+    const isStated = supports.some((support) => support.states(atom, searches <= MAX_SEARCHES))
+    if (isStated) return false
+    return atom.kind !== 'name' || supports.some((support) => support.resembles(atom.form))
+  })
+}
+
+/**
+ * The rule of the gate: what is in neither text is a loss, whatever a judge says.
+ * @param request text of all messages
+ * @returns atoms of the answer that neither the logged answer nor the request states
+ */
+export const inventedBeside = (
+  answer: string,
+  { logged, request }: { logged: string; request: Facts }
+): Atom[] => inventions(factsOf(answer).atoms, [new Support(factsOf(logged), request)])

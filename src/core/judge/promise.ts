@@ -28,8 +28,8 @@ const CONFIDENCE = `${points(1 - ALPHA)} %`
 
 const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
   `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
-  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. Answers whose facts ` +
-  'differ count as rejected.'
+  `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. An answer with a fact ` +
+  "that neither the upstream's answer nor the request states counts as rejected."
 
 /** Of JSON with written fields. @returns no sentence where whole answers are compared */
 const ofFields = ({ fields = [] }: Pick<PromiseFacts, 'fields'>): string[] => {

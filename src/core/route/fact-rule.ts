@@ -3,13 +3,15 @@ import { studentText } from '../template/prompt.ts'
 import { anchorText, type Match } from '../template/template.ts'
 import type { AnswerRules, KnownFacts } from '../answer/answer-rules.ts'
 import { splitAnswer, supportOf, writtenText } from '../answer/written-fields.ts'
-import { ReadText } from '../facts/facts.ts'
-import { indexKnown, inventedFacts, type KnownIndex } from '../facts/known.ts'
+import type { Facts } from '../facts/atom.ts'
+import { factsOf } from '../facts/facts.ts'
+import { indexKnown, inventedFacts } from '../facts/known.ts'
+import type { Support } from '../facts/support.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
-const indices = new WeakMap<KnownFacts, KnownIndex>()
+const indices = new WeakMap<KnownFacts, Support>()
 
-const indexOf = (known: KnownFacts, { template }: Match): KnownIndex => {
+const indexOf = (known: KnownFacts, { template }: Match): Support => {
   const found = indices.get(known) ?? indexKnown(known, anchorText(template))
   indices.set(known, found)
   return found
@@ -25,14 +27,14 @@ export type FactRule = (answer: string) => 'invented-fact' | null
 export const factRule = (match: Match, rules: AnswerRules): FactRule => {
   const { facts: known } = rules
   if (known === undefined) return () => null
-  // for all beginnings of an answer
-  const request = new ReadText(studentText(match))
+  const request = studentText(match)
+  // read once for all beginnings of an answer: a long request takes a tenth of a second
+  let asked: Facts | undefined
   return (answer) => {
     const split = splitAnswer(rules, answer)
-    const support = supportOf(request.text, split)
-    const invented = inventedFacts({
-      answer: writtenText(split),
-      request: support === request.text ? request : support,
+    const support = supportOf(request, split)
+    const invented = inventedFacts(writtenText(split), {
+      request: support === request ? (asked ??= factsOf(request)) : factsOf(support),
       known: indexOf(known, match),
     })
     return invented.length === 0 ? null : 'invented-fact'

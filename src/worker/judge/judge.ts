@@ -12,8 +12,8 @@ import {
   textPairs,
   type TextPair,
 } from '../../core/answer/written-fields.ts'
-import { compareFacts } from '../../core/facts/compare.ts'
-import { ReadText } from '../../core/facts/facts.ts'
+import { factsOf } from '../../core/facts/facts.ts'
+import { inventedBeside } from '../../core/facts/support.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
 import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'
@@ -117,9 +117,9 @@ class UpstreamJudge implements Judge {
     const split = splitAnswer(comparison, other)
     const pairs = textPairs(splitAnswer(comparison, first), split)
     if (pairs === null) return { verdict: 'different', isFactWrong: false }
-    const support = new ReadText(supportOf(request, split))
+    const support = factsOf(supportOf(request, split))
     const isFactWrong = pairs.some(
-      (pair) => compareFacts({ answer: pair.other, logged: pair.first, request: support }).isLoss
+      (pair) => inventedBeside(pair.other, { logged: pair.first, request: support }).length > 0
     )
     if (isFactWrong) return { verdict: 'different', isFactWrong }
     const said = await this.ask(request, pairs)

@@ -1,27 +1,24 @@
 /**
  * Seeded pairs of answers about one record: fair paraphrases, which say the same in other words and spellings, and
- * changes, which differ in one field. A wording has the places `{name}` of fields and `[[done||not done]]` of what is
- * stated or negated.
+ * changes, which differ in one field. A wording has the places `{name}` of fields.
  */
-import type { Language } from '../../../src/core/answer/answer-rules.ts'
-import { day, iso, type Day, type Draw } from '../form-grammars.ts'
-import {
-  AMOUNTS,
-  colon,
-  DATES,
-  DOSES,
-  LANGUAGES,
-  PERCENTS,
-  SPANS,
-  spelled,
-  TIMES,
-  type Clock,
-  type Dose,
-  type Money,
-  type Span,
-} from './spell.ts'
+import { day, iso, two, type Day, type Draw } from '../form-grammars.ts'
 
-export interface CaseRecord {
+/** Each has its own marks in numbers. */
+const LANGUAGES = ['en', 'de', 'fr'] as const
+type Language = (typeof LANGUAGES)[number]
+
+interface Money {
+  cents: number
+  currency: 'EUR' | 'USD' | 'GBP' | 'CHF'
+}
+
+interface Clock {
+  hour: number
+  minute: number
+}
+
+interface CaseRecord {
   first: string
   last: string
   place: string
@@ -29,19 +26,18 @@ export interface CaseRecord {
   amount: Money
   date: Day
   time: Clock
-  span: Span
+  /** days */
+  span: number
   percent: number
   count: number
-  dose: Dose
   url: string
   email: string
   phone: string
   quote: string
   code: string
-  isDone: boolean
 }
 
-export type Field = keyof CaseRecord
+type Field = keyof CaseRecord
 
 /** Values that records are drawn from. */
 export interface Vocabulary {
@@ -61,12 +57,11 @@ export interface Domain {
 }
 
 export interface Pair {
-  language: Language
   request: string
   logged: string
   answer: string
   /** absent: a fair paraphrase */
-  changed?: Field | 'unit'
+  changed?: Field | 'currency'
 }
 
 const FIELD_VALUES: { [F in Field]: (draw: Draw, words: Vocabulary) => CaseRecord[F] } = {
@@ -80,10 +75,9 @@ const FIELD_VALUES: { [F in Field]: (draw: Draw, words: Vocabulary) => CaseRecor
   }),
   date: (draw) => day(draw),
   time: (draw) => ({ hour: 7 + draw.below(13), minute: 5 * draw.below(12) }),
-  span: (draw) => ({ count: 2 + draw.below(29), unit: draw.one(['hour', 'day', 'week', 'month']) }),
+  span: (draw) => 2 + draw.below(29),
   percent: (draw) => 5 + draw.below(90),
   count: (draw) => 2 + draw.below(60),
-  dose: (draw) => ({ amount: 5 * (1 + draw.below(160)), unit: draw.one(['mg', 'ml']) }),
   url: (draw, { hosts }) =>
     `${draw.one(hosts)}/${draw.one(['help', 'track', 'faq', 'account', 'status'])}/${draw.digits(3)}`,
   email: (draw, { hosts }) =>
@@ -92,7 +86,6 @@ const FIELD_VALUES: { [F in Field]: (draw: Draw, words: Vocabulary) => CaseRecor
     `+49 ${draw.one(['30', '89', '40', '221'])} ${1 + draw.below(9)}${draw.digits(6)}`,
   quote: (draw, { quotes }) => draw.one(quotes),
   code: (draw, { codes }) => draw.one(codes),
-  isDone: (draw) => draw.chance(0.5),
 }
 
 const FIELDS = Object.keys(FIELD_VALUES) as Field[]
@@ -105,74 +98,90 @@ const recordOf = (draw: Draw, words: Vocabulary): CaseRecord =>
 const PLACE = /\{(\w+)\}/g
 
 /** Fields that the wording states. */
-const fieldsOf = (wording: string): Field[] => {
-  const stated = [...wording.matchAll(PLACE)].flatMap(([, name = '']) =>
-    name === 'name' ? (['first', 'last'] as Field[]) : [name as Field]
-  )
-  return [...new Set(wording.includes('[[') ? [...stated, 'isDone' as const] : stated)]
+const fieldsOf = (wording: string): Field[] => [
+  ...new Set(
+    [...wording.matchAll(PLACE)].flatMap(([, name = '']) =>
+      name === 'name' ? (['first', 'last'] as Field[]) : [name as Field]
+    )
+  ),
+]
+
+/** @param group between thousands @param point before the cents */
+const decimal = ({ cents }: Money, group: string, point: string): string => {
+  const whole = String(Math.floor(cents / 100)).replaceAll(/\B(?=(?:\d{3})+$)/g, group)
+  return `${whole}${point}${two(cents % 100)}`
 }
 
-const QUOTED: Record<Language, readonly [string, string][]> = {
-  en: [
-    ['"', '"'],
-    ['“', '”'],
-  ],
-  de: [
-    ['„', '“'],
-    ['"', '"'],
-  ],
-  fr: [
-    ['« ', ' »'],
-    ['"', '"'],
-  ],
-  es: [
-    ['«', '»'],
-    ['"', '"'],
-  ],
-  it: [
-    ['«', '»'],
-    ['"', '"'],
-  ],
+const SYMBOLS = { EUR: '€', USD: '$', GBP: '£', CHF: 'CHF' }
+
+const amountsOf = (money: Money, group: string, point: string): string[] => [
+  `${decimal(money, group, point)} ${SYMBOLS[money.currency]}`,
+  `${decimal(money, group, point)} ${money.currency}`,
+  `${money.currency} ${decimal(money, '', point)}`,
+]
+
+const colon = ({ hour, minute }: Clock): string => `${two(hour)}:${two(minute)}`
+
+const half = ({ hour, minute }: Clock): string =>
+  `${hour % 12 === 0 ? 12 : hour % 12}:${two(minute)} ${hour < 12 ? 'am' : 'pm'}`
+
+/** What a language writes in its own way, in all its spellings. */
+const SPELLINGS: Record<
+  Language,
+  Record<'amount' | 'date' | 'time' | 'span' | 'quote', (record: CaseRecord) => string[]>
+> = {
+  en: {
+    amount: ({ amount }) => amountsOf(amount, ',', '.'),
+    date: ({ date }) => [iso(date), `${two(date.month)}/${two(date.day)}/${date.year}`],
+    time: ({ time }) => [colon(time), half(time)],
+    span: ({ span }) => [`${span} days`, `${span} d`],
+    quote: ({ quote }) => [`"${quote}"`, `“${quote}”`],
+  },
+  de: {
+    amount: ({ amount }) => amountsOf(amount, '.', ','),
+    date: ({ date }) => [
+      `${two(date.day)}.${two(date.month)}.${date.year}`,
+      `${date.day}.${date.month}.${date.year}`,
+    ],
+    time: ({ time }) => [`${colon(time)} Uhr`, `${time.hour}.${two(time.minute)} Uhr`],
+    span: ({ span }) => [`${span} Tagen`],
+    quote: ({ quote }) => [`„${quote}“`, `"${quote}"`],
+  },
+  fr: {
+    amount: ({ amount }) => amountsOf(amount, '\u202f', ','),
+    date: ({ date }) => [`${two(date.day)}/${two(date.month)}/${date.year}`, iso(date)],
+    time: ({ time: { hour, minute } }) => [`${hour} h ${two(minute)}`, `${hour}h${two(minute)}`],
+    span: ({ span }) => [`${span} jours`],
+    quote: ({ quote }) => [`« ${quote} »`, `"${quote}"`],
+  },
 }
 
-const spellField = (draw: Draw, language: Language, record: CaseRecord, name: string): string => {
-  const [open, close] = draw.one(QUOTED[language])
+const spellingsOf = (language: Language, record: CaseRecord, name: string): string[] => {
   switch (name) {
-    case 'name':
-      return `${record.first} ${record.last}`
     case 'amount':
-      return spelled(draw, AMOUNTS[language], record.amount)
     case 'date':
-      return spelled(draw, DATES[language], record.date)
     case 'time':
-      return spelled(draw, TIMES[language], record.time)
     case 'span':
-      return spelled(draw, SPANS[language], record.span)
-    case 'percent':
-      return spelled(draw, PERCENTS[language], record.percent)
-    case 'dose':
-      return spelled(draw, DOSES, record.dose)
-    case 'url':
-      return draw.chance(0.5) ? `https://${record.url}` : `https://www.${record.url}/`
     case 'quote':
-      return `${open}${record.quote}${close}`
+      return SPELLINGS[language][name](record)
+    case 'name':
+      return [`${record.first} ${record.last}`]
+    case 'percent':
+      return [`${record.percent}%`, `${record.percent} %`]
+    case 'url':
+      return [`https://${record.url}`, `https://www.${record.url}/`]
     case 'code':
-      return draw.chance(0.5) ? `\`${record.code}\`` : record.code
+      return [`\`${record.code}\``, record.code]
     default:
-      return String(record[name as Field])
+      return [String(record[name as Field])]
   }
 }
 
 const render = (draw: Draw, language: Language, record: CaseRecord, wording: string): string =>
-  wording
-    .replaceAll(/\[\[(.*?)\|\|(.*?)\]\]/g, (_, done: string, not: string) =>
-      record.isDone ? done : not
-    )
-    .replaceAll(PLACE, (_, name: string) => spellField(draw, language, record, name))
+  wording.replaceAll(PLACE, (_, name: string) => draw.one(spellingsOf(language, record, name)))
 
 /** What the application sends: half of the fields, as it stores them. */
 const requestOf = (draw: Draw, record: CaseRecord, fields: readonly Field[]): string => {
-  const sent = fields.filter((field) => field !== 'isDone' && draw.chance(0.6))
   const { amount, date, time } = record
   const stored = {
     ...record,
@@ -180,30 +189,16 @@ const requestOf = (draw: Draw, record: CaseRecord, fields: readonly Field[]): st
     date: iso(date),
     time: colon(time),
   }
+  const sent = fields.filter(() => draw.chance(0.6))
   return JSON.stringify(Object.fromEntries(sent.map((field) => [field, stored[field]])))
 }
 
-/** Units that say something else with the same number. */
-const withOtherUnit = (draw: Draw, record: CaseRecord, field: Field): CaseRecord | null => {
-  switch (field) {
-    case 'amount':
-      return {
-        ...record,
-        amount: { ...record.amount, currency: record.amount.currency === 'EUR' ? 'USD' : 'EUR' },
-      }
-    case 'span':
-      return {
-        ...record,
-        span: { ...record.span, unit: record.span.unit === 'day' ? 'week' : 'day' },
-      }
-    case 'dose':
-      return {
-        ...record,
-        dose: { ...record.dose, unit: draw.one(record.dose.unit === 'mg' ? ['g', 'ml'] : ['mg']) },
-      }
-    default:
-      return null
-  }
+const NAMES: ReadonlySet<Field> = new Set(['first', 'last', 'place'])
+
+/** With another letter in it, as a small model copies it. */
+const miscopied = (draw: Draw, name: string): string => {
+  const at = 1 + draw.below(name.length - 3)
+  return `${name.slice(0, at)}${draw.one([...'aeou'].filter((letter) => letter !== name[at]))}${name.slice(at + 1)}`
 }
 
 /** The record with another value in one field. */
@@ -212,10 +207,16 @@ const changedRecord = (
   words: Vocabulary,
   record: CaseRecord,
   field: Field
-): Pick<Pair, 'changed'> & { record: CaseRecord } => {
-  const otherUnit = draw.chance(0.3) ? withOtherUnit(draw, record, field) : null
-  if (otherUnit !== null) return { record: otherUnit, changed: 'unit' }
-  if (field === 'isDone') return { record: { ...record, isDone: !record.isDone }, changed: field }
+): { changed: Field | 'currency'; record: CaseRecord } => {
+  if (field === 'amount' && draw.chance(0.3)) {
+    const currency = record.amount.currency === 'EUR' ? 'USD' : 'EUR'
+    return { record: { ...record, amount: { ...record.amount, currency } }, changed: 'currency' }
+  }
+  if (NAMES.has(field))
+    return {
+      record: { ...record, [field]: miscopied(draw, String(record[field])) },
+      changed: field,
+    }
   const old = JSON.stringify(record[field])
   for (;;) {
     const value = FIELD_VALUES[field](draw, words)
@@ -245,16 +246,9 @@ export const drawPairs = (
     const request = requestOf(draw, record, fields)
     const logged = render(draw, language, record, wording)
     if (!isChange)
-      return { language, request, logged, answer: render(draw, language, record, draw.one(others)) }
-    const changed = changedRecord(draw, vocabulary, record, draw.one(fields))
+      return { request, logged, answer: render(draw, language, record, draw.one(others)) }
+    const { changed, record: now } = changedRecord(draw, vocabulary, record, draw.one(fields))
     // half of the changes are in the same words
     const wordingNow = draw.chance(0.5) ? wording : draw.one(others)
-    const answer = render(draw, language, changed.record, wordingNow)
-    return {
-      language,
-      request,
-      logged,
-      answer,
-      ...(changed.changed && { changed: changed.changed }),
-    }
+    return { request, logged, answer: render(draw, language, now, wordingNow), changed }
   })

@@ -144,8 +144,8 @@ describe('the promise in words', () => {
   it('names the judge, what it catches, what not, and what is not claimed', () => {
     expect(promise()).toEqual([
       'Judge judge-large (version judge-large-2026-11/fp_1, rubric same-answer-1) rejects at most 5 points more of ' +
-        "this route's answers than of a second answer of the upstream, at 95 %. Answers whose facts differ count " +
-        'as rejected.',
+        "this route's answers than of a second answer of the upstream, at 95 %. An answer with a fact that " +
+        "neither the upstream's answer nor the request states counts as rejected.",
       'judge-large catches at least 95 % of these planted faults, of each class at 95 %: number, name, negation, ' +
         'omission, invention, other-answer, language, format; not watched: date (188 of 200 caught).',
       'Nothing is claimed about people before 300 ratings.',
