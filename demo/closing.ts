@@ -61,7 +61,7 @@ export const showClosing = (
   )
 }
 
-/** The last lines: the same for a log of one's own. docs/start.md explains them */
+/** The last lines: the same for a log of one's own. README.md explains them */
 export const showNextSteps = (screen: Screen, seconds: number): void => {
   screen.heading(`That took ${seconds.toFixed(0)} seconds. Next, a log of your own, in JSONL:`)
   screen.say('look at it: what recurs, what it costs, and what a route would save')

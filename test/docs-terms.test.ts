@@ -1,4 +1,4 @@
-/** The table of docs/terms.md is that of the code. */
+/** The table of docs/privacy.md is that of the code. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
@@ -35,9 +35,9 @@ const table = (): string =>
     }),
   ].join('\n')
 
-describe('docs/terms.md', () => {
+describe('docs/privacy.md', () => {
   it('has the table of the code', () => {
-    const page = readFileSync(new URL('../docs/terms.md', import.meta.url), 'utf8')
+    const page = readFileSync(new URL('../docs/privacy.md', import.meta.url), 'utf8')
     const lines = page.split('\n')
     const first = lines.findIndex((line) => line.startsWith('| provider'))
     const length = lines.slice(first).findIndex((line) => !line.startsWith('|'))

@@ -128,7 +128,7 @@ describe('training on the answers of a model', () => {
   it('is refused with clause, dates, link and the setting to copy', () => {
     expect(withConsent().whyNot('grok-4', 'label')).toBe(
       'training on labels and fields of api.x.ai needs your consent: set TRAINING_CONSENT=api.x.ai and restart ' +
-        'the proxy if your own agreement allows it (docs/terms.md); the terms of xAI (api.x.ai) forbid training on ' +
+        'the proxy if your own agreement allows it (docs/privacy.md); the terms of xAI (api.x.ai) forbid training on ' +
         'labels and fields: no AI system may be trained on output, unless an order form permits it (Terms of ' +
         'Service – Enterprise §3.2(i), date of the version not known, read second hand on 2026-10-05, ' +
         'https://x.ai/legal/terms-of-service-enterprise)'
@@ -162,7 +162,7 @@ describe('training on the answers of a model', () => {
     })
     expect(terms.whyNot('m', 'label')).toBe(
       'training on labels and fields of llm.example.com needs your consent: set TRAINING_CONSENT=llm.example.com ' +
-        'and restart the proxy if your own agreement allows it (docs/terms.md); the terms of llm.example.com are ' +
+        'and restart the proxy if your own agreement allows it (docs/privacy.md); the terms of llm.example.com are ' +
         'not known about training on labels and fields'
     )
   })

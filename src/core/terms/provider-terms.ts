@@ -1,6 +1,6 @@
 /**
  * What the terms of the usual upstreams say about training a model on their answers. In our own words, and no legal
- * advice: docs/terms.md has this table, and a test compares both. What was not found in a source is `unknown`.
+ * advice: docs/privacy.md has this table, and a test compares both. What was not found in a source is `unknown`.
  */
 
 /** `asks`: only with the provider's consent, or the terms are not clear; `unknown`: no source was found */

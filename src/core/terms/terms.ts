@@ -174,7 +174,7 @@ export const createTrainingTerms = ({
       return (
         `training on ${KIND_WORDS[answerKindOf(type)]} of ${hosts.join(', ')} needs your consent: set ` +
         `TRAINING_CONSENT=${unique([...consent, ...hosts]).join(',')} and restart the proxy if your own ` +
-        `agreement allows it (docs/terms.md); ${refused.map(stanceText).join('; ')}`
+        `agreement allows it (docs/privacy.md); ${refused.map(stanceText).join('; ')}`
       )
     },
   }
