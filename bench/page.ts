@@ -98,7 +98,6 @@ const viewsOf = (internalization: string): Record<string, string> => ({
   jobs: '/jobs',
   keys: '/keys',
   forget: '/forget',
-  settings: '/settings',
 })
 
 const viewFigures = ([name, loads]: [string, Loaded[]]): Figures => {

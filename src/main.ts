@@ -21,7 +21,6 @@ import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { assemble } from './server/assemble.ts'
 import { watchEventLoop, watchLoad } from './server/event-loop.ts'
 import { watchHealth } from './server/health.ts'
-import { ownBaseUrl } from './server/ask-own.ts'
 import { listen } from './server/http-server.ts'
 import { openAccess } from './server/issued-access.ts'
 import { startRestingWorker, type WorkerProcess } from './server/resting-worker.ts'
@@ -198,7 +197,6 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
   onClose(async () => issued?.close())
   const observers = await openObservers(config, { queue, engine: children.engine, routes }, opening)
   const secrets = await loadSecrets(config.dataDir)
-  let ownPort = config.port
   const { app, proxy, loadAdmin } = assemble(
     {
       config,
@@ -212,7 +210,6 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
       prices,
       issued,
       isDraining: options.isDraining,
-      ownBaseUrl: () => ownBaseUrl(config.host, ownPort),
       ...children,
       ...observers,
     },
@@ -225,7 +222,6 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
     isCrowded: () => observers.load.isCrowded,
     endSlowBodies: () => proxy.arrivals.evict('connections'),
   })
-  ownPort = port
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   // not before: until then nobody is served

@@ -49,18 +49,6 @@ export interface ProcessStatus {
   routes: number
 }
 
-/** An answer of the proxy, as a client gets it. */
-export interface ProxyAnswer {
-  status: number
-  /** names in lower case */
-  headers: Record<string, string | undefined>
-  /** at most about a MiB of it */
-  text: string
-}
-
-/** Sends a chat completion to the public path of this proxy. @throws Error when no answer comes in two minutes */
-export type AskProxy = (body: string, headers: Record<string, string>) => Promise<ProxyAnswer>
-
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
@@ -84,9 +72,6 @@ export interface AdminDeps {
   newId: () => string
   /** for secrets */
   randomBytes: (count: number) => Uint8Array
-  askProxy: AskProxy
-  /** whether a model's requests go to another upstream than requests that bypass the proxy */
-  hasOwnUpstream: (model: string) => boolean
   /** what the upstreams' terms say of training on their answers */
   terms: TrainingTerms
   /** requests of a template that the worker waits for before it internalizes it */
@@ -95,25 +80,6 @@ export interface AdminDeps {
   blindSecret: string
   /** takes errors of the page that its reader did not cause; those of the API are thrown */
   onFault: (error: unknown) => void
-}
-
-/** What the page shows of an operation of the API. */
-export interface Operation {
-  summary?: string
-  parameters?: { name: string; in: string }[]
-  requestBody?: { content?: { 'application/json'?: { schema?: Schema } } }
-}
-
-interface Schema {
-  $ref?: string
-  properties?: Record<string, unknown>
-}
-
-/** An OpenAPI document, as far as the page reads it. */
-export interface ApiDocument {
-  /** by path and method */
-  paths?: Record<string, Record<string, Operation>>
-  components?: { schemas?: Record<string, Schema> }
 }
 
 /** What the API's routes are given. */
@@ -129,5 +95,6 @@ export interface ApiDeps extends AdminDeps {
 
 /** What routes and views are given. */
 export interface RoleDeps extends ApiDeps {
-  apiDocument: () => ApiDocument
+  /** OpenAPI */
+  apiDocument: () => object
 }

@@ -6,7 +6,6 @@ import { bearerToken, mayUse, type AdminTokens } from '../admin/access/roles.ts'
 import { addressOf, createTokenGate, type TokenGate } from '../admin/access/token-gate.ts'
 import type { AdminDeps, ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
-import { askOwn } from './ask-own.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
@@ -31,7 +30,7 @@ import { createProxy } from '../proxy/proxy.ts'
 import { systemTimer } from '../timers.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
-import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
+import type { NamedUpstream } from '../core/upstream-choice.ts'
 import { registerRolloutMetrics } from './rollout-metrics.ts'
 import type { WorkerProcess } from './resting-worker.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
@@ -72,8 +71,6 @@ export interface Parts {
   health: Health
   load: Load
   isDraining: () => boolean
-  /** of this server, once it listens */
-  ownBaseUrl: () => string
 }
 
 const statusOf = (parts: Parts): ProcessStatus => ({
@@ -205,8 +202,6 @@ const adminDepsOf = (parts: Parts, tokens: AdminTokens, gate: TokenGate): AdminD
     now: Date.now,
     newId: randomUUID,
     randomBytes,
-    askProxy: askOwn(fetch, parts.ownBaseUrl),
-    hasOwnUpstream: (model) => findUpstream(parts.upstreams, model) !== null,
     terms: trainingTerms(config, parts.upstreams),
     neededRequests: config.internalize.startExchanges,
     blindSecret: tenantSecretOf(parts),

@@ -1,7 +1,12 @@
 /** The first words of a server to a person at a terminal: where clients and people find it, and what it does. */
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
-import { ownBaseUrl } from './ask-own.ts'
+
+/** Of the address that the server listens on, where a client on this machine reaches it. */
+const ownBaseUrl = (host: string, port: number): string => {
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
 
 const engineText = ({ engine }: Config): string => {
   switch (engine.kind) {

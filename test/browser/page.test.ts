@@ -57,9 +57,6 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
   const open = (path: string) => tab.goto(`${server.baseUrl}/admin${path}`)
   const follow = (name: string | RegExp) => tab.getByRole('link', { name }).first().click()
   const text = () => tab.locator('main').innerText()
-  const recordCount = async (): Promise<number> =>
-    (await server.admin<{ data: object[] }>('/records?limit=500')).data.length
-
   /** Opens a form by its verb, fills what it asks for, and sends it. */
   const decide = async (
     verb: string,
@@ -120,7 +117,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     await tab.getByRole('heading', { name: 'Keys' }).waitFor()
   })
 
-  it.each(['', '/templates', '/records', '/try', '/jobs', '/keys', '/forget', '/settings'])(
+  it.each(['', '/templates', '/records', '/jobs', '/keys', '/forget'])(
     'shows an empty /admin%s in both themes and three widths',
     async (path) => {
       await open(path)
@@ -167,35 +164,6 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     const outcomes: (string | null)[] = []
     for (let number = 1000; number < 1020; number++) outcomes.push(await ask(number))
     expect(outcomes).toContain('answered')
-  })
-
-  it('asks the live route and the upstream the same question, by the public path', async () => {
-    let number = 1050
-    // half of the questions are the upstream's
-    for (let isAnswered = false; !isAnswered; isAnswered = (await text()).includes('small model')) {
-      expect(++number, await text()).toBeLessThan(1080)
-      upstream.add(messagesOf(number), shelfOf(number), 90)
-      await open('/try')
-      await tab.locator('main ul a').first().click()
-      // what all requests share, the template has
-      const question = tab.getByLabel('Question')
-      const asked = `${number}: a tin of ${shelfOf(number)}`
-      await question.fill((await question.inputValue()).replace(/\d+: a tin of \w+/, asked))
-      await tab.getByLabel('API key of your application').fill('client-key')
-      await tab.getByRole('button', { name: /Ask both/ }).click()
-      await tab.getByText(/^(Both answers are equal|The answers differ)/).waitFor()
-    }
-    expect(await text()).toContain(shelfOf(number))
-    expect(await text()).not.toContain('client-key')
-    expect(tab.url()).not.toContain('client-key')
-    expect(await findingsOf(tab)).toEqual([])
-    // those of the two tests before
-    expect(await recordCount()).toBe(320)
-    // where the decisions of the next test are
-    await open('/templates')
-    await tab.locator('main table a').first().click()
-    await tab.locator('main a[href*="/internalizations/"]').first().click()
-    await tab.locator('summary', { hasText: 'Pause' }).waitFor()
   })
 
   it('makes a key that is seen once, and revokes it', async () => {
@@ -258,8 +226,8 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     expect(await findingsOf(tab)).toEqual([])
   })
 
-  it('shows an overview, jobs and settings with data', async () => {
-    for (const path of ['', '?period=30d', '/jobs', '/settings']) {
+  it('shows an overview and jobs with data', async () => {
+    for (const path of ['', '?period=30d', '/jobs']) {
       await open(path)
       expect(await findingsOf(tab)).toEqual([])
     }

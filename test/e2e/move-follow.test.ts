@@ -168,7 +168,7 @@ describe('a prompt whose requests will name a new model', () => {
     expect(left).toEqual([])
     const page = readFileSync(file, 'utf8')
     expect(page).toContain('agrees with the log in 100.0 % of 20 requests')
-    expect(page).toContain("default-src 'none'")
+    expect(page).toContain('default-src &#39;none&#39;')
     expect(page).not.toContain('<script')
     await expect(move('--from', 'no-model', '--to', TO)).rejects.toThrow('no template has requests')
     await expect(move('--to', TO)).rejects.toThrow('name a template')

@@ -156,7 +156,7 @@ describe('scan of answers that are made of fields', () => {
     expect(flat).toContain('answer: no JSON of')
     expect(flat).toContain(`ENGINE=onnx ENCODER_PATH=${encoder}`)
     const page = readFileSync(html, 'utf8')
-    expect(page).toContain('<td>amount</td>')
+    expect(page).toContain('<bdi>amount</bdi>')
     expect(page).not.toMatch(/no JSON of|blocked|my card/)
   })
 

@@ -13,11 +13,9 @@ const SECTIONS = [
   '/admin',
   '/admin/templates',
   '/admin/records',
-  '/admin/try',
   '/admin/jobs',
   '/admin/keys',
   '/admin/forget',
-  '/admin/settings',
 ]
 
 /** A store that counts the calls of its methods. */

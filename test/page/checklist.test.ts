@@ -35,6 +35,7 @@ describe('the checklist of the overview', () => {
     const { marks, command } = await steps()
     expect(marks).toEqual(['next', 'later', 'later', 'later'])
     expect(command).toContain('OPENAI_BASE_URL=http://localhost/v1')
+    expect(command).toContain('curl &quot;$OPENAI_BASE_URL/chat/completions&quot;')
   })
 
   it('goes on by itself, step by step, until a route is live', async () => {

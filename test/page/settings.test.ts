@@ -1,4 +1,4 @@
-/** Settings: what is in force, and no secret. */
+/** What the overview shows of the server: settings in force, and no secret; the API's description. */
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
 import { usePage } from './harness.ts'
@@ -20,8 +20,8 @@ describe('settings', () => {
   })
 
   it('are all shown, with those that are not the default marked in words', async () => {
-    const markup = await page.view('/admin/settings')
-    expect(markup.match(/<th scope="row">/g)).toHaveLength(settings.length + 1)
+    const markup = await page.view('/admin')
+    expect(markup.match(/<th scope="row"><code>/g)).toHaveLength(settings.length + 1)
     const row = (name: string) =>
       new RegExp(`<tr><th scope="row"><code>${name}</code>.*?</tr>`).exec(markup)![0]
     expect(row('MARGIN')).toContain('0.125')
@@ -32,26 +32,23 @@ describe('settings', () => {
     expect(markup).not.toMatch(/<script>|\u202E/)
   })
 
-  it.each([
-    ['text=margin', ['MARGIN']],
-    ['text=127.0.0.2', ['HOST']],
-    ['text=sk-very', []],
-  ])('are filtered by %s', async (query, names) => {
-    const markup = await page.view(`/admin/settings?${query}`)
-    const shown = [...markup.matchAll(/<th scope="row"><code>(\w+)</g)].map(([, name]) => name)
-    expect(shown).toEqual(names)
-    if (names.length === 0) expect(markup).toContain('No setting matches the filter')
-  })
-
   it('keep a theme in the browser, and turn its keys off, in every view', async () => {
     expect(await page.view('/admin')).toMatch(/<html lang="en" data-theme="system">/)
-    const path = '/admin/settings/browser'
-    const response = await page.submit('/admin/settings', path, { theme: 'dark' })
-    expect([response.status, response.headers.get('location')]).toEqual([303, '/admin/settings'])
+    const path = '/admin/browser'
+    const response = await page.submit('/admin', path, { theme: 'dark' })
+    expect([response.status, response.headers.get('location')]).toEqual([303, '/admin'])
     const dark = '<html lang="en" data-theme="dark" data-keys="off">'
-    for (const view of ['/admin', '/admin/settings', '/admin/sign-in'])
+    for (const view of ['/admin', '/admin/jobs', '/admin/sign-in'])
       expect(await page.view(view)).toContain(dark)
-    await page.submit('/admin/settings', path, { theme: '"><script>', keys: 'on' })
+    await page.submit('/admin', path, { theme: '"><script>', keys: 'on' })
     expect(await page.view('/admin')).toContain('<html lang="en" data-theme="system">')
+  })
+
+  it('have the description of the API beside them', async () => {
+    expect(await page.view('/admin')).toContain('href="/admin/openapi.json"')
+    const text = await page.view('/admin/openapi.json')
+    const { openapi, paths } = JSON.parse(text) as { openapi: string; paths: object }
+    expect(openapi).toBe('3.1.0')
+    expect(Object.keys(paths).length).toBeGreaterThan(20)
   })
 })

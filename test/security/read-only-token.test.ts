@@ -230,7 +230,7 @@ const OPEN = [
   'GET /admin',
   'GET /admin/templates',
   'GET /admin/live',
-  'POST /admin/settings/browser',
+  'POST /admin/browser',
   'POST /admin/sign-out',
   'GET /admin/api/status',
   'GET /admin/api/savings',

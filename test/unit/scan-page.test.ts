@@ -1,7 +1,6 @@
 /** The page and the sentences of a scan, from figures without a log. */
-import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { scanPage } from '../../src/cli/scan/page/page.ts'
+import { scanPage } from '../../src/cli/scan/page.tsx'
 import { scanText, type ScanTexts } from '../../src/cli/scan/text.ts'
 import { titlesOf } from '../../src/cli/titles.ts'
 import { nextStep, type Workshop } from '../../src/cli/scan/next-step.ts'
@@ -37,7 +36,7 @@ const textOf = (report: ScanReport, texts: Partial<ScanTexts> = {}): string =>
 describe('the first sentences', () => {
   it('says of which day the prices are, and when the model is retired', () => {
     const page = scanPage(reportOf([labels()]), LOG, FREE)
-    expect(page).toContain('<li>prices of 2026-11-20</li>')
+    expect(page).toContain('<bdi>prices of 2026-11-20</bdi>')
     expect(page).toContain(
       'is retired on 2027-01-14, in 44 days: promptintern move compares another model'
     )
@@ -99,7 +98,7 @@ describe('the next step', () => {
     const report = reportOf([labels()])
     const log = { ...LOG, path: 'a\u001b[201~\nid\n\u202e.jsonl' }
     const page = scanPage(report, log, { ...FREE, next: nextStep(report, log, SHOP) })
-    const [command] = /<pre>.*<\/pre>/s.exec(page)!
+    const [command] = /<pre.*<\/pre>/s.exec(page)!
     expect(command).toContain(String.raw`a\u001b[201~\nid\n\u202e.jsonl`)
   })
 
@@ -116,7 +115,7 @@ describe('the next step', () => {
       },
     ]
     const page = scanPage(reportOf([{ ...labels(), fields }]), LOG, FREE)
-    expect(page).toContain(String.raw`[&quot;\u202e&lt;b&gt;\u001b[31m\u009b&quot;]`)
+    expect(page).toContain('[&quot;‹RLO›&lt;b&gt;‹U+001B›[31m‹U+009B›&quot;]')
     for (const hidden of path.match(/\p{C}/gu)!) expect(page).not.toContain(hidden)
   })
 
@@ -207,7 +206,9 @@ describe('a form', () => {
 
   it('is shown with its fields, and with values of a choice only where the report has them', () => {
     const page = scanPage(reportOf([form()]), LOG, FREE)
-    expect(page).toContain('<tr><td>order.&lt;id&gt;</td><td>copied, digits</td><td>yes</td></tr>')
+    expect(page).toMatch(
+      /<bdi>order.&lt;id&gt;<\/bdi><\/th><td>copied, digits<\/td><td>yes<\/td><\/tr>/
+    )
     const named = fields.map((one) => ({ ...one, examples: ['<lost>'] }))
     expect(scanPage(reportOf([form({ fields: named })]), LOG, FREE)).toContain('&lt;lost&gt;')
   })
@@ -252,43 +253,44 @@ describe('the table', () => {
 describe('the page', () => {
   const page = scanPage(reportOf([labels(), waiting()]), LOG, FREE)
 
-  it('loads nothing, and runs no script but the one that copies, by its digest', () => {
-    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`)
-    expect(page).not.toMatch(/<script|https?:|src=|url\(/)
+  it('loads nothing and runs no script, also where a command is copied', () => {
     const next = { says: 'learn it', command: 'npx promptintern </pre><script>' }
     const withCommand = scanPage(reportOf([labels()]), LOG, { ...FREE, next })
-    expect(withCommand.match(/<script>/g)).toHaveLength(1)
-    expect(withCommand).toContain('<pre>npx promptintern &lt;/pre&gt;&lt;script&gt;</pre>')
-    const [, script] = /<script>([^]*?)<\/script>/.exec(withCommand)!
-    const digest = createHash('sha256').update(script!).digest('base64')
-    expect(withCommand).toContain(`script-src 'sha256-${digest}'`)
+    for (const markup of [page, withCommand]) {
+      expect(markup).toContain(
+        `content="default-src &#39;none&#39;; style-src &#39;unsafe-inline&#39;"`
+      )
+      expect(markup).not.toMatch(/<script|https?:|src=|url\(/)
+    }
+    expect(withCommand).toContain('npx promptintern &lt;/pre&gt;&lt;script&gt;</pre>')
   })
 
   it('escapes texts of the log', () => {
     expect(page).toContain('gpt&lt;script&gt;')
   })
 
-  it('has plots in light and dark, without a number that is none', () => {
-    expect(page.match(/<svg /g)).toHaveLength(2)
-    expect(page.match(/<div class="bar">/g)).toHaveLength(4)
-    expect(page).toContain('prefers-color-scheme: dark')
-    expect(page).not.toMatch(/NaN|Infinity|undefined/)
+  it('has the style of the page of the server, its figures, and no number that is none', () => {
+    expect(page).toContain('color-scheme: light dark')
+    expect(page).toContain('aria-label="coverage between 55.8 % and 61.2 %; all requests 100.0 %"')
+    expect(page).toMatch(/<th scope="row">50.0 %<\/th><td class="number">99.0 %<\/td>/)
+    expect(page).toContain('Heads that learned from a half and from all of the exchanges')
+    expect(page.slice(page.indexOf('<body'))).not.toMatch(/NaN|Infinity|undefined/)
   })
 
   it('has texts only where the report has them', () => {
-    expect(page).not.toContain('<pre>')
+    expect(page).not.toContain('<h2>Text</h2>')
     const text = {
       messages: [{ role: 'system', segments: [{ kind: 'anchor' as const, text: 'Be <brief>.' }] }],
       labels: ['yes', 'no'],
     }
     const withText = scanPage(reportOf([labels({ text })]), LOG, FREE)
-    expect(withText).toContain('<pre>system: Be &lt;brief&gt;.\n\nlabels: yes, no</pre>')
+    expect(withText).toContain('>system: Be &lt;brief&gt;.\n\nlabels: yes, no<')
   })
 
-  it('shows tokens where there is no price, and nothing where no prompt recurs', () => {
+  it('shows no dollars where there is no price, and nothing where no prompt recurs', () => {
     const unpriced = labels({ usdPerMonth: null, netUsdPerMonth: null, mostNetUsdPerMonth: null })
-    expect(scanPage(reportOf([unpriced]), LOG, FREE)).toContain('4,400,000 prompt tokens')
-    expect(scanPage(reportOf([]), LOG, FREE)).not.toMatch(/<svg|class="bars"/)
+    expect(scanPage(reportOf([unpriced]), LOG, FREE)).not.toContain('<dt>Costs a month')
+    expect(scanPage(reportOf([]), LOG, FREE)).not.toMatch(/<svg|<table/)
   })
 })
 
@@ -378,11 +380,13 @@ describe('a cache that is not read', () => {
 
   it('has no block where there is nothing to mend', () => {
     const none = { ...CACHE, cause: 'none' as const, causes: [], usdPerMonth: 0 }
-    expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain('class="cache"')
+    expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain(
+      'class="notice waits"'
+    )
     // the texts repeat, and the provider reads little of them
     const unread = { ...none, readableShare: 0.9 }
     expect(scanPage(reportOf([labels({ cache: unread })]), LOG, FREE)).toContain(
-      '<div class="cache"><p>the provider read 3.1 % of the prompt tokens from its cache, and 90.0 %'
+      '<div class="notice waits"><bdi>the provider read 3.1 % of the prompt tokens from its cache, and 90.0 %'
     )
   })
 })

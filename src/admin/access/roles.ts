@@ -13,7 +13,7 @@ const READ_ROUTES: readonly (readonly [method: string, path: string])[] = [
   ['GET', '/admin'],
   ['GET', '/admin/templates'],
   ['GET', '/admin/live'],
-  ['POST', '/admin/settings/browser'],
+  ['POST', '/admin/browser'],
   ['POST', '/admin/sign-out'],
 ]
 

@@ -5,7 +5,7 @@ import { HTTPException } from 'hono/http-exception'
 import { bearerToken, mayUse, NO_RIGHT } from '../access/roles.ts'
 import { addressOf, type TokenGate } from '../access/token-gate.ts'
 import { takeTurns } from '../access/turns.ts'
-import type { ApiDeps, ApiDocument, RoleDeps } from '../deps.ts'
+import type { ApiDeps, RoleDeps } from '../deps.ts'
 import { AppError } from '../../errors.ts'
 import type { Api, ApiEnv } from './described.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
@@ -70,9 +70,8 @@ const routesOver = (deps: ApiDeps): Api => {
   return api
 }
 
-/** What the API's routes say of themselves, for the page. */
-export const apiDocumentOf = (deps: ApiDeps): ApiDocument =>
-  routesOver(deps).getOpenAPI31Document(INFO) as ApiDocument
+/** What the API's routes say of themselves. */
+export const apiDocumentOf = (deps: ApiDeps): object => routesOver(deps).getOpenAPI31Document(INFO)
 
 export const createApiApp = (deps: RoleDeps): Hono<ApiEnv> => {
   const api = new Hono<ApiEnv>()

@@ -30,11 +30,9 @@ export const SECTIONS = [
   { path: '', name: 'Overview' },
   { path: '/templates', name: 'Templates' },
   { path: '/records', name: 'Records' },
-  { path: '/try', name: 'Try' },
   { path: '/jobs', name: 'Jobs' },
   { path: '/keys', name: 'Keys' },
   { path: '/forget', name: 'Forget' },
-  { path: '/settings', name: 'Settings' },
 ] as const
 
 export type SectionPath = (typeof SECTIONS)[number]['path']

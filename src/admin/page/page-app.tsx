@@ -22,8 +22,16 @@ import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
 import { visibleText } from './parts/visible-text.ts'
 import { preferencesOf } from './preferences.ts'
+import { addAnswers } from './answers/answers-view.tsx'
+import { addForget } from './forget/forget-view.tsx'
+import { addInternalization } from './internalization/internalization-view.tsx'
+import { addJobs } from './jobs/jobs-view.tsx'
+import { addKeys } from './keys/keys-view.tsx'
+import { addOverview } from './overview/overview-view.tsx'
+import { addPairs } from './pairs/pairs-view.tsx'
+import { addRecords } from './records/records-view.tsx'
+import { addTemplates } from './templates/templates-view.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
-import { viewsOver } from './views.ts'
 
 const MAX_FORM_BYTES = 64 * 1024
 const YEAR_SECONDS = 31_536_000
@@ -123,6 +131,18 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
   })
 }
 
+const VIEWS = [
+  addOverview,
+  addTemplates,
+  addInternalization,
+  addAnswers,
+  addPairs,
+  addRecords,
+  addJobs,
+  addKeys,
+  addForget,
+]
+
 export const createPageApp = (deps: RoleDeps): PageApp => {
   const assets = loadAssets()
   const sessions = createSessions({ tokens: deps.tokens, now: deps.now, newId: deps.newId })
@@ -150,7 +170,7 @@ export const createPageApp = (deps: RoleDeps): PageApp => {
     '*',
     takeTurns<PageEnv>(deps.readTurns, (context) => context.get('session').role)
   )
-  app.route('/', viewsOver(deps))
+  for (const add of VIEWS) add(app, deps)
   // an unknown path under /admin must not reach the proxy, which would send it to the upstream
   app.all('*', ({ req }) => {
     throw new AppError('not-found', `there is no ${req.path}`)

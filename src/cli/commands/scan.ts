@@ -33,7 +33,7 @@ import {
 import { noExchange } from '../log-file/read-log.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
 import { nextStep, type Workshop } from '../scan/next-step.ts'
-import { scanPage } from '../scan/page/page.ts'
+import { scanPage } from '../scan/page.tsx'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
 import { tenantName } from '../scan/import-tenant.ts'
 import type { ShownForm } from '../form-text.ts'

@@ -41,8 +41,6 @@ export const adminApp = (
     prices,
     newId: () => crypto.randomUUID(),
     randomBytes,
-    askProxy: () => Promise.reject(new Error('no proxy is there to be asked')),
-    hasOwnUpstream: () => false,
     terms: OWN_TERMS,
     neededRequests: 1000,
     blindSecret: 'blind',

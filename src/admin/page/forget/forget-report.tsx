@@ -2,7 +2,7 @@
 import type { ForgetReport, Learned } from '../../../lifecycle/forget.ts'
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
-import { InternalizationLink, TemplateLink, type Names } from '../parts/links.tsx'
+import { InternalizationLink, TemplateLink, type Names } from '../links.tsx'
 import { STATE_WORDS } from '../parts/state.tsx'
 import { numbers, Table } from '../parts/table.tsx'
 

@@ -7,7 +7,7 @@ import {
 import { capitalText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
-import { BASE, type AddView } from '../env.ts'
+import type { AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
@@ -123,14 +123,6 @@ const Texts = ({ row }: Pick<InternalizationFacts, 'row'>) =>
       <a href={`${internalizationPath(row.id)}/answers`}>
         Held-out answers beside those of the upstream, mistakes first
       </a>
-      {row.state.name === 'live' && (
-        <>
-          {' · '}
-          <a href={withQuery(`${BASE}/try`, { template: row.templateVersion })}>
-            Ask it and the upstream the same question
-          </a>
-        </>
-      )}
     </p>
   )
 

@@ -9,7 +9,7 @@ import type { StageProgress } from '../../../core/internalization/stage-progress
 import { readTasks, type ForgetTask } from '../../../lifecycle/forget-task.ts'
 import { readJsonSnapshots } from '../../../store/json-snapshot.ts'
 import type { Store } from '../../../store/store.ts'
-import type { Names } from '../parts/links.tsx'
+import type { Names } from '../links.tsx'
 
 const WEEK_MS = 7 * 86_400_000
 const MAX_ENDED = 20

@@ -21,11 +21,16 @@ interface Step {
 
 type ChecklistDeps = Pick<AdminDeps, 'store' | 'status' | 'neededRequests'>
 
+const SEND_ONE = `curl "$OPENAI_BASE_URL/chat/completions" -H "authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' \\
+  -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Say hello."}]}'`
+
 const clientStep = (isDone: boolean, origin: string): Step => ({
   name: 'A client is connected',
   isDone,
-  says: 'Point an application at this server (its API key stays the same), or import a log.',
-  command: `export OPENAI_BASE_URL=${shellWord(`${origin}/v1`)}\n# or: npx promptintern import <log.jsonl>`,
+  says: 'Point an application at this server (its API key stays the same), send one request, or import a log.',
+  command: `export OPENAI_BASE_URL=${shellWord(`${origin}/v1`)}
+${SEND_ONE}
+# or: npx promptintern import <log.jsonl>`,
 })
 
 const templateStep = (isDone: boolean): Step => ({

@@ -29,7 +29,7 @@ import type { KnownCaches } from '../../../savings/caches.ts'
 import type { SavingsReport } from '../../../savings/savings.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
-import type { Names } from '../parts/links.tsx'
+import type { Names } from '../links.tsx'
 import { itemAt } from '../../../core/lists.ts'
 
 const WEEK_MS = 7 * 24 * HOUR_MS

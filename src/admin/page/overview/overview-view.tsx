@@ -2,6 +2,8 @@
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { originOf } from '../origin.ts'
+import { plainText } from '../plain-text.ts'
+import { preferencesOf } from '../preferences.ts'
 import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
 import { Checklist, loadChecklist } from './checklist.tsx'
@@ -10,6 +12,7 @@ import { loadOverview } from './load-overview.ts'
 import { FailedShare } from './health.tsx'
 import { PeriodFigures, Periods, Plots } from './period.tsx'
 import { Routes } from './routes.tsx'
+import { addBrowser, BrowserForm, ServerSettings } from './settings.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { Savings } from './savings.tsx'
 
@@ -46,8 +49,16 @@ export const addOverview: AddView = (app, deps) => {
             <Plots overview={overview} period={period} />
           </Fold>
         )}
+        {isFull(context) && <ServerSettings settings={deps.settings()} />}
+        <BrowserForm {...preferencesOf(context)} formToken={context.get('formToken')} />
       </>
     )
     return show(context, { title: 'Overview', section: '', content })
   })
+
+  app.get('/openapi.json', (context) =>
+    plainText(context, JSON.stringify(deps.apiDocument(), null, 2), 'openapi.json')
+  )
+
+  addBrowser(app, deps)
 }

@@ -1,5 +1,5 @@
 /** The live routes and what was rejected lately, a line each, with the way to a decision. Pure. */
-import { nameIn, type Names } from '../parts/links.tsx'
+import { nameIn, type Names } from '../links.tsx'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'

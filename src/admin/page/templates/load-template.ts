@@ -14,7 +14,7 @@ import {
   readTemplateFacts,
   type TemplateFacts,
 } from '../../reading/template-facts.ts'
-import type { Names } from '../parts/links.tsx'
+import type { Names } from '../links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
 import { nonEmpty, zip } from '../../../core/lists.ts'
 

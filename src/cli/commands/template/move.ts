@@ -22,7 +22,7 @@ import { templateOf, withStore } from '../../context.ts'
 import { positiveAmount, wholeNumber } from '../../options.ts'
 import { createProgress, print, writeError, writePage, type OutputOptions } from '../../output.ts'
 import { readTitles, type Titles } from '../../titles.ts'
-import { movePage } from './move-page.ts'
+import { movePage } from './move-page.tsx'
 import { movesText, moveText, type MovesView, type MoveView } from './move-text.ts'
 
 /** The interval of an agreement near 95 % is then five points wide. */

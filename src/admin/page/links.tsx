@@ -1,8 +1,8 @@
 /** Links to what has a view of its own, by the name that people know it by. */
-import type { Follower } from '../../../core/internalization/followers.ts'
-import { shortId } from '../../../core/template/name.ts'
-import { internalizationPath, templatePath } from '../address.ts'
-import { Line } from './text.tsx'
+import type { Follower } from '../../core/internalization/followers.ts'
+import { shortId } from '../../core/template/name.ts'
+import { internalizationPath, templatePath } from './address.ts'
+import { Line } from './parts/text.tsx'
 
 /** Names by template version. */
 export type Names = ReadonlyMap<string, string>
