@@ -174,14 +174,13 @@ const usdPerHour = parseConfig({
   ENGINE_USD_PER_HOUR: process.env['ENGINE_USD_PER_HOUR'],
 }).engineUsdPerHour
 
-const taskPrices = (plan: Internalization['plan']): TaskPrices => ({
+const taskPrices: TaskPrices = {
   prices: withPriceList(
     args.prices === undefined ? [] : parsePrices(readFileSync(args.prices, 'utf8'))
   ),
   model: CLIENT_MODEL,
-  baseModel: plan?.baseModel ?? null,
   usdPerHour,
-})
+}
 
 const save = (figures: Figures): void => {
   if (args.out !== undefined) writeReport(args.out, figures)
@@ -308,7 +307,7 @@ const run = async (): Promise<void> => {
     const product = productFigures(test, outcomes)
     Object.assign(figures, product.figures)
     const calls = taskCalls(test, outcomes, { lanes: TRAFFIC_LANES, ...product })
-    Object.assign(figures, costFigures(calls, taskPrices(internalization.plan)))
+    Object.assign(figures, costFigures(calls, taskPrices))
     // an hour's results are written before another step can fail
     save(figures)
     if (internalization.plan !== null)

@@ -27,8 +27,6 @@ export interface TaskPrices {
   prices: readonly Price[]
   /** that the client asked for */
   model: string
-  /** that the loras are trained on; without a price of it its hardware is paid by the hour */
-  baseModel: string | null
   /** null: not set, and the engine counts nothing */
   usdPerHour: number | null
 }
@@ -61,18 +59,14 @@ export const taskCalls = (
 
 interface Column {
   usd_per_million: number
-  saved_by_model_usd_per_million: number
-  saved_by_prompt_usd_per_million: number
-  discarded_usd_per_million: number
+  saved_usd_per_million: number
   engine_usd_per_million: number
   net_usd_per_million: number
-  /** the same lora at the price of the client's model: the removal of the prompt and nothing else */
-  prompt_alone_usd_per_million: number
 }
 
 const column = (
   calls: TaskCalls,
-  { upstream, adapted, usdPerHour }: { upstream: Price; adapted: Price | null; usdPerHour: number },
+  { upstream, usdPerHour }: { upstream: Price; usdPerHour: number },
   isWarm: boolean
 ): Column => {
   const templateTokens = Math.max(0, calls.fullTokens - calls.answeredTokens)
@@ -84,19 +78,14 @@ const column = (
     cacheWriteShare: isWarm ? null : 0,
   }
   const volume = { answered: MILLION * calls.answered, discarded: MILLION * calls.discarded }
-  const costs = callCosts(shape, { upstream, adapted })
+  const costs = callCosts(shape, upstream, null)
   const engineUsd = (MILLION * calls.engineSeconds * usdPerHour) / 3600
   const savings = savingsOf(costs, volume, { engineUsd, trainingUsd: 0 })
-  const alone = callCosts(shape, { upstream, adapted: upstream })
   return {
     usd_per_million: MILLION * costs.now,
-    saved_by_model_usd_per_million: savings.byModelUsd,
-    saved_by_prompt_usd_per_million: savings.byPromptUsd,
-    discarded_usd_per_million: savings.discardedUsd,
+    saved_usd_per_million: savings.grossUsd,
     engine_usd_per_million: engineUsd,
     net_usd_per_million: savings.netUsd,
-    prompt_alone_usd_per_million: savingsOf(alone, volume, { engineUsd: 0, trainingUsd: 0 })
-      .byPromptUsd,
   }
 }
 
@@ -111,12 +100,11 @@ const figuresOf = (values: Column, suffix: string): Figures =>
  */
 export const costFigures = (
   calls: TaskCalls,
-  { prices, model, baseModel, usdPerHour }: TaskPrices
+  { prices, model, usdPerHour }: TaskPrices
 ): Figures => {
   const upstream = findPrice(prices, model)
   if (upstream === null) return {}
-  const adapted = baseModel === null ? null : findPrice(prices, baseModel)
-  const priced = { upstream, adapted, usdPerHour: usdPerHour ?? 0 }
+  const priced = { upstream, usdPerHour: usdPerHour ?? 0 }
   return {
     price_as_of: { value: upstream.asOf, unit: model },
     engine_usd_per_hour: { value: usdPerHour ?? 'not set', unit: 'USD' },

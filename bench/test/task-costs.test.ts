@@ -10,7 +10,6 @@ const upstream: Price = {
   cachedInput: 0.2,
   output: 10,
 }
-const base: Price = { ...upstream, model: 'base', input: 1, cachedInput: 0.1, output: 5 }
 const calls: TaskCalls = {
   fullTokens: 1100,
   answeredTokens: 100,
@@ -19,7 +18,7 @@ const calls: TaskCalls = {
   discarded: 0.25,
   engineSeconds: 0.036,
 }
-const priced = { model: 'gpt-4o-mini', baseModel: 'base', usdPerHour: 2 }
+const priced = { model: 'gpt-4o-mini', usdPerHour: 2 }
 const valuesOf = (prices: Price[]): Record<string, number | string> =>
   Object.fromEntries(
     Object.entries(costFigures(calls, { ...priced, prices })).map(([name, { value }]) => [
@@ -29,40 +28,26 @@ const valuesOf = (prices: Price[]): Record<string, number | string> =>
   )
 
 describe('what a million requests of a task save', () => {
-  it('by hand: the model, the prompt, discarded answers and the engine apart', () => {
-    const figures = valuesOf([upstream, base])
-    // a call now: 1,000 × 0.2 + 100 × 2 + 10 × 10 = 500; with the prompt on the base model 250, without 150
+  it('by hand: the answers and the engine apart, with the cache and without', () => {
+    const figures = valuesOf([upstream])
+    // a call now: 1,000 × 0.2 + 100 × 2 + 10 × 10 = 500, without the cache 2,300
     expect(figures['usd_per_million']).toBeCloseTo(500, 6)
-    expect(figures['saved_by_model_usd_per_million']).toBeCloseTo(125, 6)
-    expect(figures['saved_by_prompt_usd_per_million']).toBeCloseTo(50, 6)
-    expect(figures['discarded_usd_per_million']).toBeCloseTo(37.5, 6)
+    expect(figures['saved_usd_per_million']).toBeCloseTo(250, 6)
+    expect(figures['saved_usd_per_million_no_cache']).toBeCloseTo(1150, 6)
     expect(figures['engine_usd_per_million']).toBeCloseTo(20, 6)
-    expect(figures['net_usd_per_million']).toBeCloseTo(125 + 50 - 37.5 - 20, 6)
+    expect(figures['net_usd_per_million']).toBeCloseTo(250 - 20, 6)
     expect(figures['price_as_of']).toBe('2026-11-01')
   })
 
-  it('shows that the removal of the prompt alone is small where the provider caches', () => {
-    const figures = valuesOf([upstream, base])
-    expect(figures['prompt_alone_usd_per_million']).toBeCloseTo(100, 6)
-    expect(figures['prompt_alone_usd_per_million_no_cache']).toBeCloseTo(1000, 6)
-  })
-
-  it('has all of it from the change of model on hardware that is paid by the hour', () => {
-    const figures = valuesOf([upstream])
-    expect(figures['saved_by_prompt_usd_per_million']).toBe(0)
-    expect(figures['saved_by_model_usd_per_million']).toBeCloseTo(250, 6)
-  })
-
   it('has no figures without a price of the model', () => {
-    expect(costFigures(calls, { ...priced, prices: [base] })).toEqual({})
+    expect(costFigures(calls, { ...priced, prices: [] })).toEqual({})
     expect(costTable({})).toEqual([])
   })
 
   it('closes with a row a figure, with and without the cache', () => {
-    const table = costTable(costFigures(calls, { ...priced, prices: [upstream, base] }))
+    const table = costTable(costFigures(calls, { ...priced, prices: [upstream] }))
     expect(table[0]).toEqual(['now', '500.00', '2300.00'])
-    expect(table).toContainEqual(['prompt alone', '100.00', '1000.00'])
-    expect(table).toContainEqual(['net', '117.50', '1017.50'])
+    expect(table).toContainEqual(['net', '230.00', '1130.00'])
   })
 
   it('counts nothing as removed where nothing was answered', () => {

@@ -66,7 +66,7 @@ export interface AdminDeps {
   settings: () => Setting[]
   /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
-  /** of all models, for the comparison with the control group */
+  /** of all models */
   prices: readonly Price[]
   economics: Economics
   newId: () => string

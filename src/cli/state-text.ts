@@ -1,5 +1,5 @@
-/** Renders states, figures of a verdict and forecasts as short texts. */
-import type { Verdict as Forecast } from '../core/cost/economics.ts'
+/** Renders states, figures of a verdict, and whether a template pays, as short texts. */
+import type { Verdict } from '../core/cost/economics.ts'
 import type { ArmFigures } from '../core/gate/gate.ts'
 import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import { differenceText } from '../core/outcomes/outcome-text.ts'
@@ -66,11 +66,11 @@ export const agreementText = ({
     : `${own}, ${worst.slice}: ${percent(worst.agreement)} of ${worst.rows}`
 }
 
-export const PAYS: Record<Forecast, string> = {
+export const PAYS: Record<Verdict, string> = {
   pays: 'yes',
   'does-not-pay': 'no',
   unknown: 'unknown',
 }
 
-export const paysText = ({ verdict, reason }: { verdict: Forecast; reason: string }): string =>
+export const paysText = ({ verdict, reason }: { verdict: Verdict; reason: string }): string =>
   `${PAYS[verdict]}: ${reason}`

@@ -15,7 +15,6 @@ import {
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
 import { readCaches, type KnownCaches } from './caches.ts'
-import { adaptedPriceOf } from './base-model.ts'
 import { createMeasure, type Measure } from './measure-traffic.ts'
 import { createHoursReader, savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
@@ -50,10 +49,8 @@ type DraftAll = (
 ) => Promise<Map<string, Draft>>
 
 const draftWith =
-  (store: Store, trafficOf: Measure['read'] | Measure['known']): DraftAll =>
+  (trafficOf: Measure['read'] | Measure['known']): DraftAll =>
   async (templates, internalizations, settings) => {
-    const planned = internalizations.findLast(({ plan }) => plan !== null)?.plan?.baseModel
-    const adaptedPrice = await adaptedPriceOf(store, settings.prices, planned)
     const drafts = new Map<string, Draft>()
     // one after another, because the store's thread has other calls to answer
     for (const template of templates) {
@@ -61,7 +58,7 @@ const draftWith =
       const newest = internalizations.findLast((row) => row.templateVersion === version)
       const traffic = await trafficOf(template, newest)
       if (traffic === undefined) continue
-      const input = { template, traffic, internalizations, adaptedPrice, settings }
+      const input = { template, traffic, internalizations, settings }
       drafts.set(version, draftOf(input))
     }
     return drafts
@@ -106,8 +103,8 @@ export const openEconomics = (
   const measure = createMeasure(store, settings, now)
   const listInternalizations = () => store.internalizations.list({ recordIds: false })
 
-  const draftAll = draftWith(store, measure.read)
-  const draftKnown = draftWith(store, measure.known)
+  const draftAll = draftWith(measure.read)
+  const draftKnown = draftWith(measure.known)
 
   const assessWith = async (
     draft: DraftAll,

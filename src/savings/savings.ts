@@ -155,7 +155,7 @@ const otherModelsUsd = ({ drafts }: Ledger, asked: readonly Asked[]): number =>
   asked.reduce((sum, { version, answered, discarded }) => {
     const draft = drafts.get(version)
     const isOther = draft !== undefined && draft.otherModel !== null
-    return isOther ? sum + (answered + discarded) * (draft.perCallUsd?.adapted ?? 0) : sum
+    return isOther ? sum + (answered + discarded) * (draft.perCallUsd?.ours ?? 0) : sum
   }, 0)
 
 interface Costed {
@@ -194,8 +194,6 @@ const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts
   const [grossUsd, discardedUsd] = [sum('grossUsd'), sum('discardedUsd')]
   return {
     grossUsd,
-    byModelUsd: sum('byModelUsd'),
-    byPromptUsd: sum('byPromptUsd'),
     discardedUsd,
     engineUsd,
     trainingUsd,
@@ -287,7 +285,7 @@ export const savingsReport = async (
     periods,
     perAnswerUsd: Object.fromEntries(
       [...drafts].flatMap(([version, { perCallUsd }]) =>
-        perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.adapted]]
+        perCallUsd === null ? [] : [[version, perCallUsd.now - perCallUsd.ours]]
       )
     ),
     prices: datedPrices(

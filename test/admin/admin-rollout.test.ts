@@ -16,12 +16,7 @@ import {
   routedRecord,
   UPSTREAM_ANSWER,
 } from '../kit/records/audited.ts'
-import {
-  exampleApproved,
-  exampleInternalization,
-  exampleRecord,
-  exampleTemplate,
-} from '../kit/records/examples.ts'
+import { exampleApproved, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
 import { it as base } from '../kit/store/local-store.ts'
 import {
   exampleBorder,
@@ -586,33 +581,5 @@ describe('the export', () => {
         status: 400,
         body: { error: { param: 'after' } },
       })
-  })
-})
-
-describe('the control group', () => {
-  it('is compared with the requests that the lora was asked for', async ({ admin }) => {
-    const records = [
-      routedRecord(1, 'answered', { durationMs: 10 }),
-      routedRecord(2, 'answered', { durationMs: 30 }),
-      routedRecord(3, 'skipped', { durationMs: 400 }),
-      routedRecord(4, 'skipped', { durationMs: 600, status: 500 }),
-    ]
-    await admin.store.records.append(batchOf(records))
-    const groups = await admin.get<Record<string, object>>('/internalizations/a/control-group')
-    expect(groups).toMatchObject({
-      answered: { requests: 2, medianMs: 20 },
-      fallback: { requests: 0, medianMs: null },
-      treated: { requests: 2, medianMs: 20 },
-      control: { requests: 1, medianMs: 400 },
-    })
-  })
-
-  it('is not there before a verdict', async ({ admin }) => {
-    await admin.store.templates.upsert([exampleTemplate('version-2')])
-    await admin.store.internalizations.create(
-      exampleInternalization('b', { templateVersion: 'version-2' })
-    )
-    const { status, body } = await admin.send<object>('GET', '/internalizations/b/control-group')
-    expect([status, body.error.code]).toEqual([409, 'invalid_state'])
   })
 })

@@ -153,7 +153,6 @@ describe('admin API', () => {
       expect(operations.toSorted()).toEqual([
         'get /internalizations',
         'get /internalizations/{id}',
-        'get /internalizations/{id}/control-group',
         'get /internalizations/{id}/examples',
         'get /internalizations/{id}/pairs',
         'get /internalizations/{id}/proof',

@@ -149,7 +149,7 @@ describe('a file in none of the forms', () => {
         'has no line that is a chat exchange: it has no messages; its members are prompt. It may have ' +
           '{messages, response}, {request, response}, fine-tuning rows, observations of Langfuse, ' +
           "OpenTelemetry's GenAI spans (OTLP JSON), rows of LiteLLM's LiteLLM_SpendLogs, OpenAI's stored " +
-          "completions, pairs of Anthropic's /v1/messages (docs/logs.md)"
+          "completions, pairs of Anthropic's /v1/messages (docs/scan.md)"
       )
     }
   )
@@ -158,6 +158,6 @@ describe('a file in none of the forms', () => {
     const list = `[{"data": "${'x'.repeat(34_000_000)}"},\n${JSON.stringify(valuesIn('langfuse')[0])}]`
     const ended = await importInto(emptyDir(), fileOf(list))
     expect(countsOf(ended)).toMatchObject({ imported: 1, skipped: 1 })
-    expect(ended.stderr).toContain('longer than 33554432 bytes (docs/logs.md: how to split it)')
+    expect(ended.stderr).toContain('longer than 33554432 bytes (docs/scan.md: how to split it)')
   })
 })

@@ -48,7 +48,7 @@ describe('scan of a file', () => {
       'a line of 50 MB',
       [...HALF, LONG, ...REST].join('\n'),
       200,
-      [{ line: 101, reason: 'it is longer than 33554432 bytes (docs/logs.md: how to split it)' }],
+      [{ line: 101, reason: 'it is longer than 33554432 bytes (docs/scan.md: how to split it)' }],
     ],
     [
       'zeros and noise in it, as after a crash',

@@ -2,10 +2,9 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   callCosts,
-  forecast,
-  internalizedCost,
   savingsOf,
   shareEngine,
+  worthOf,
   type CallCosts,
   type Plan,
   type Verdict,
@@ -48,17 +47,17 @@ const plan: Plan = {
   callsPerMonth: 1e6,
   coverage: { answered: 0.6, discarded: 0.4, source: 'proven' },
   engineUsd: 0,
-  training: 20,
-  evaluation: 10,
+  onceUsd: 30,
 }
+
 describe('callCosts', () => {
   it('follows the formulas', () => {
-    const costs = callCosts(call, { upstream: large, adapted: small })
+    const costs = callCosts(call, large, small)
     // 2,050 prompt tokens: 1,845 read from the cache, the other 155 of the template written to it
     const now = (1845 * 0.5 + 155 * 2.5 + 50 * 2 + 10 * 8) / 1e6
     expect(costs.now).toBeCloseTo(now, 12)
-    expect(costs.keep).toBeCloseTo((1845 * 0.1 + 205 * 0.2 + 10 * 0.8) / 1e6, 12)
-    expect(costs.adapted).toBeCloseTo((50 * 0.2 + 10 * 0.8) / 1e6, 12)
+    // another model reads the whole prompt
+    expect(costs.ours).toBeCloseTo((1845 * 0.1 + 205 * 0.2 + 10 * 0.8) / 1e6, 12)
   })
 
   it.each([
@@ -68,10 +67,10 @@ describe('callCosts', () => {
     ['caches a prompt of the least length', { templateTokens: 974, cacheHitShare: 1 }, 1024 * 0.5],
     ['reads all of it from its cache', { cacheHitShare: 1 }, 2050 * 0.5],
   ])('knows that the provider %s', (_, changes, promptUsd) => {
-    const costs = callCosts({ ...call, ...changes }, { upstream: large, adapted: null })
+    const costs = callCosts({ ...call, ...changes }, large, null)
     expect(costs.now).toBeCloseTo((promptUsd + 10 * 8) / 1e6, 12)
-    // hardware paid by the hour has no price per token
-    expect(costs).toMatchObject({ keep: 0, adapted: 0 })
+    // the engine is paid by the hour
+    expect(costs.ours).toBe(0)
   })
 })
 
@@ -95,7 +94,6 @@ describe('another model of the upstreams', () => {
       asked: { answered: 0, discarded: 0, unfitShare: 0 },
     },
     internalizations: [],
-    adaptedPrice: null,
     settings: {
       prices: [large, small],
       engineUsdPerHour: null,
@@ -110,13 +108,12 @@ describe('another model of the upstreams', () => {
   const model = { name: 'small', hasLogprobs: false, id: 'model:small:1' }
   const arm = { name: 'model:small' as const, model, stages: [], results: [] }
 
-  it('reads the whole prompt, so nothing is saved by its removal', () => {
+  it('reads the whole prompt, which is paid at its price', () => {
     const draft = draftOf(input)
-    const expected = callCosts(call, { upstream: large, adapted: small })
+    const expected = callCosts(call, large, small)
     expect(draft).toMatchObject({ otherModel: 'small', onceUsd: { evaluation: 3 } })
     expect(draft.perCallUsd!.now).toBeCloseTo(expected.now, 12)
-    expect(draft.perCallUsd!.adapted).toBeCloseTo(expected.keep, 12)
-    expect(draft.perCallUsd!.adapted).toBe(draft.perCallUsd!.keep)
+    expect(draft.perCallUsd!.ours).toBeCloseTo(expected.ours, 12)
   })
 
   it('counts where it has won, and not where a lora competes or has', () => {
@@ -134,13 +131,6 @@ describe('another model of the upstreams', () => {
     expect(draftOf({ ...input, settings }).perCallUsd).toBeNull()
   })
 
-  it('is priced, and a head is not: it answers on the engine’s own machine', () => {
-    const price = (arms: readonly ('label-head' | 'query-only')[]) =>
-      draftOf({ ...input, adaptedPrice: small, settings: { ...input.settings, arms } }).adaptedPrice
-    expect(price(['query-only'])).toBe(small)
-    expect(price(['label-head'])).toBeNull()
-  })
-
   it('saves the difference of both prices', () => {
     const both = { model: 'large', other: 'small' }
     const saved = savedByOther([large, small], both, usageOf(1000, 10))
@@ -152,30 +142,27 @@ describe('another model of the upstreams', () => {
 
 describe('savingsOf', () => {
   it('adds up by hand: a thousand answers, a hundred discarded', () => {
-    const costs = { now: 0.004, keep: 0.0015, adapted: 0.0005 }
+    const costs = { now: 0.004, ours: 0.0005 }
     const volume = { answered: 1000, discarded: 100 }
     const savings = savingsOf(costs, volume, { engineUsd: 1, trainingUsd: 0.25 })
-    expect(savings.byModelUsd).toBeCloseTo(2.5, 12)
-    expect(savings.byPromptUsd).toBeCloseTo(1, 12)
     expect(savings.grossUsd).toBeCloseTo(3.5, 12)
     expect(savings.discardedUsd).toBeCloseTo(0.05, 12)
     expect(savings.netUsd).toBeCloseTo(2.2, 12)
   })
 
-  it('equals V·(C_now − C_int) − fixed', () => {
+  it('is what the answers would have cost, less what all of ours cost', () => {
     const amount = fc.double({ min: 0, max: 1e6, noNaN: true })
     const usd = fc.double({ min: 0, max: 1, noNaN: true })
     fc.assert(
       fc.property(
-        fc.record({ now: usd, keep: usd, adapted: usd }),
+        fc.record({ now: usd, ours: usd }),
         fc.record({ calls: amount, coverage: fc.double({ min: 0, max: 1, noNaN: true }) }),
         fc.record({ engineUsd: amount, trainingUsd: amount }),
         (costs, { calls, coverage }, own) => {
-          const rates = { answered: coverage, discarded: 1 - coverage }
           const volume = { answered: calls * coverage, discarded: calls * (1 - coverage) }
-          const saved = calls * (costs.now - internalizedCost(costs, rates))
+          const paid = calls * costs.ours + own.engineUsd + own.trainingUsd
           const { netUsd } = savingsOf(costs, volume, own)
-          expect(netUsd).toBeCloseTo(saved - own.engineUsd - own.trainingUsd, 4)
+          expect(netUsd).toBeCloseTo(calls * coverage * costs.now - paid, 4)
         }
       )
     )
@@ -192,38 +179,20 @@ describe('shareEngine', () => {
   })
 })
 
-describe('forecast', () => {
-  const costs = callCosts(call, { upstream: large, adapted: small })
-  const hourly = callCosts(call, { upstream: large, adapted: null })
+describe('whether it pays', () => {
+  const costs = callCosts(call, large, small)
+  const hourly = callCosts(call, large, null)
 
-  it('pays where much traffic carries a long prompt', () => {
-    const verdict = forecast(costs, plan)
-    expect(verdict.verdict).toBe('pays')
-    expect(verdict.reason).toMatch(/^it saves \d+\.\d\d USD a month$/)
-    expect(verdict.monthly!.netUsd).toBeCloseTo(
-      1e6 * (costs.now - internalizedCost(costs, plan.coverage)) - 30 / 6,
-      6
-    )
-    expect(verdict.paybackDays).toBeLessThan(60)
-    expect(verdict.isModelAlone).toBe(true)
+  it('does where much traffic carries a long prompt, by the savings of a month', () => {
+    const { verdict, reason, monthly } = worthOf(costs, plan)
+    expect(verdict).toBe('pays')
+    expect(reason).toMatch(/^it saves \d+\.\d\d USD a month$/)
+    const volume = { answered: 0.6e6, discarded: 0.4e6 }
+    expect(monthly).toEqual(savingsOf(costs, volume, { engineUsd: 0, trainingUsd: 30 / 6 }))
   })
 
-  it('saves only by the prompt where the model does not change', () => {
-    const same = callCosts(
-      { ...call, templateTokens: 8000, cacheHitShare: 0.2 },
-      { upstream: small, adapted: small }
-    )
-    const { verdict, isModelAlone, monthly } = forecast(same, plan)
-    expect({ verdict, isModelAlone, byModel: monthly!.byModelUsd }).toEqual({
-      verdict: 'pays',
-      isModelAlone: false,
-      byModel: 0,
-    })
-  })
-
-  const dearer = callCosts({ ...call, templateTokens: 10 }, { upstream: small, adapted: large })
+  const dearer = callCosts({ ...call, templateTokens: 10 }, small, large)
   const rare = { answered: 0.01, discarded: 0.99, source: 'proven' as const }
-  const slow = { callsPerMonth: 20_000, training: 35, evaluation: 0 }
 
   it.each<[string, CallCosts, Partial<Plan>, Verdict, RegExp]>([
     [
@@ -231,15 +200,14 @@ describe('forecast', () => {
       costs,
       { callsPerMonth: 5000 },
       'does-not-pay',
-      /less than three times the 30.00/,
+      /come back after \d+ days, more than 60/,
     ],
-    ['a slow payback', costs, slow, 'does-not-pay', /come back after \d+ days, more than 60/],
     [
       'a dearer model',
       dearer,
       { callsPerMonth: null },
       'does-not-pay',
-      /^an answer of the adapted/,
+      /^an answer of the other model/,
     ],
     [
       'discarded answers',
@@ -251,23 +219,21 @@ describe('forecast', () => {
     ['no traffic', costs, { callsPerMonth: 0 }, 'unknown', /no calls/],
     ['traffic of hours', costs, { callsPerMonth: null }, 'unknown', /less than a day/],
   ])('gives its reason for %s', (_, usd, changes, verdict, reason) => {
-    const found = forecast(usd, { ...plan, ...changes })
+    const found = worthOf(usd, { ...plan, ...changes })
     expect(found.verdict).toBe(verdict)
     expect(found.reason).toMatch(reason)
   })
 
   it('does not pay where the engine costs more than the template saves', () => {
-    const found = forecast(hourly, { ...plan, callsPerMonth: 10_000, engineUsd: 730 })
+    const found = worthOf(hourly, { ...plan, callsPerMonth: 10_000, engineUsd: 730 })
     expect(found.verdict).toBe('does-not-pay')
     expect(found.reason).toContain('its share of the engine costs 730.00 USD')
     expect(found.monthly!.netUsd).toBeLessThan(-700)
-    expect(found.breakEvenCoverage).toBeGreaterThan(1)
   })
 
   it('gives the least coverage of a template that is not trained yet', () => {
     const coverage = { answered: 1, discarded: 0, source: 'assumed' as const }
-    const untrained = forecast(hourly, { ...plan, coverage, engineUsd: hourly.now * 1e6 * 0.25 })
-    expect(untrained.breakEvenCoverage).toBeCloseTo(0.25, 9)
+    const untrained = worthOf(hourly, { ...plan, coverage, engineUsd: hourly.now * 1e6 * 0.25 })
     expect(untrained.reason).toMatch(/^it saves at most .* and pays from a coverage of 25 % on$/)
   })
 })

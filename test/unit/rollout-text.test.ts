@@ -18,13 +18,6 @@ import { exampleEvidence, exampleReport, noFeedback, stageOf } from '../kit/reco
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
 const TEMPLATE = '0123456789abcdef'.repeat(2)
 const STAGES = [0, 0.05, 0.25, 1]
-const NONE = { requests: 0, meanUsd: null, medianMs: null }
-const GROUPS: RolloutView['groups'] = {
-  answered: { requests: 812, meanUsd: 0, medianMs: 41.2 },
-  fallback: { requests: 188, meanUsd: 0.000213, medianMs: 690 },
-  treated: { requests: 1000, meanUsd: 0.00004, medianMs: 44 },
-  control: { requests: 31, meanUsd: 0.000209, medianMs: 612 },
-}
 
 const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}): RolloutView => {
   const state = changes.state ?? {
@@ -42,7 +35,6 @@ const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}
     report,
     progress: rolloutProgress({ state }, report, { stages: STAGES }),
     coverageSteps: [],
-    groups: GROUPS,
     ...changes,
   }
 }
@@ -53,7 +45,7 @@ const textOfUsers = (conversations: OutcomeFigures['conversations']) =>
   rolloutText(viewOf(exampleReport({ feedback: noFeedback(conversations) })), 80)
 
 describe('the picture of a rollout', () => {
-  it('has the stages, the loss with its bounds, the evidence, and both groups', () => {
+  it('has the stages, the loss with its bounds, and the evidence', () => {
     expect(rolloutText(viewOf(exampleReport()), 80)).toBe(
       `
 template    01234567 (card intents)
@@ -79,13 +71,6 @@ users       8.0 % of 205 rated conversations of the lora's side are bad, 4.1 %
             about 340,000 more rated conversations are needed to detect a
             difference of 1 point
             ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.3 of 300
-
-newest      requests  mean cost    median latency
-lora asked  1000      0.00004 USD  44 ms
-  answered  812       0.00 USD     41.2 ms
-  fallback  188       0.00021 USD  690 ms
-audited     31        0.00021 USD  612 ms
-saved: 80.9 % a request, before engine and training
 `.trim()
     )
   })
@@ -153,10 +138,10 @@ changes     since the proof +5.1 points by wider borders, -1.3 points by
 
   it('says where users have rated one side alone, or nothing', () => {
     expect(textOfUsers({ lora: 0, audit: 0 })).toContain(
-      '\nusers       users have rated no conversation yet\n\n'
+      '\nusers       users have rated no conversation yet'
     )
     expect(textOfUsers({ lora: 0, audit: 7 })).toContain(
-      "\nusers       not enough yet: no conversation of the lora's side is rated\n\n"
+      "\nusers       not enough yet: no conversation of the lora's side is rated"
     )
   })
 
@@ -168,27 +153,14 @@ changes     since the proof +5.1 points by wider borders, -1.3 points by
   })
 
   it('is short before the worker has made figures and where there is no traffic yet', () => {
-    const groups = { answered: NONE, fallback: NONE, treated: NONE, control: NONE }
-    expect(rolloutText(viewOf(null, { groups }), 80)).toBe(
+    expect(rolloutText(viewOf(null), 80)).toBe(
       `
 template    01234567 (card intents)
 lora        lora-abc
 stage       [shadow] → canary 5 % → canary 25 % → full
 next        no figures yet; the worker computes them while the proxy runs
-
-newest      requests  mean cost  median latency
-lora asked  0
-  answered  0
-  fallback  0
-audited     0
 `.trim()
     )
-  })
-
-  it('names a missing price, and compares no cost then', () => {
-    const control = { requests: 31, meanUsd: null, medianMs: 612 }
-    const text = rolloutText(viewOf(exampleReport(), { groups: { ...GROUPS, control } }), 80)
-    expect(text).toMatch(/audited {5}31 {8}no price {5}612 ms$/)
   })
 })
 

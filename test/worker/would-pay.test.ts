@@ -80,11 +80,4 @@ describe('before training', () => {
     expect(state).not.toBe('failed')
     expect(harness.said('this does not pay: it saves at most')).toHaveLength(1)
   })
-
-  it('has the price of the base model where the file has one', async () => {
-    const [base] = await harness.engine.models()
-    const dear = { ...ORDER_PRICE, model: base!.id, input: 200, cachedInput: 200, output: 200 }
-    expect(await work(await workerWith([ORDER_PRICE, dear], ''), PRICED_ORDERS)).toEqual([])
-    expect(harness.said('not internalized')[0]).toContain('an answer of the adapted model costs')
-  })
 })

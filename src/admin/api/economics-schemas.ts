@@ -27,10 +27,10 @@ const price = z
 
 const dollarsSchema = z
   .object({
-    grossUsd: number('saved by the cheaper model and by the removed prompt, before costs'),
-    byModelUsd: number('saved by the cheaper model with the whole prompt'),
-    byPromptUsd: number('saved in addition because the lora does not read the prompt'),
-    discardedUsd: number('cost of lora answers that were discarded'),
+    grossUsd: number(
+      'what the answers would have cost at the upstream, less what they cost in its place'
+    ),
+    discardedUsd: number('cost of answers that were discarded'),
     engineUsd: number('ENGINE_USD_PER_HOUR times the hours in which a lora was live'),
     trainingUsd: number('cost of training, and of upstream answers bought for the evaluation'),
     netUsd: number('gross minus discarded answers, engine and training'),
@@ -60,19 +60,14 @@ export const economicsSchema = z
       .describe(
         'per month, with training spread over six months; null if the calls per month are unknown'
       ),
-    paybackDays: numberOrNull('null: never, or unknown'),
     mendedNetUsdPerMonth: numberOrNull(
       'net per month against the provider`s cache after the mends that `cache` names; null if there is none, or unknown'
     ),
-    breakEvenCoverage: numberOrNull(
-      'share of the calls that the lora must answer to break even; over 1: it never does'
-    ),
-    isModelAlone: flag('true if the removed prompt contributes less than a fifth of the savings'),
     price,
-    adaptedPrice: price,
     otherModel: textOrNull(
       'model of the upstreams that answers with the whole prompt; null: one of the engine'
     ),
+    otherPrice: price,
     traffic: z
       .object({
         calls: number('calls in the part of the log that was examined'),
@@ -96,10 +91,8 @@ export const economicsSchema = z
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({
-        now: number('present cost at the upstream'),
-        keep: number('cost of the adapted model with the whole prompt'),
-        adapted: number('cost of the adapted model without the template'),
-        internalized: number('cost of the lora including fallbacks to the upstream'),
+        now: number('present cost at the upstream, with its cache'),
+        ours: number('cost of what answers in its place; 0 for the engine, whose hours are paid'),
       })
       .nullable(),
     coverage: z.object({

@@ -3,13 +3,11 @@ import type { Api } from './described.ts'
 import { createRoute, z } from '@hono/zod-openapi'
 import { checkedPath } from '../../core/answer/field-rules.ts'
 import { winningLora } from '../../core/internalization/internalization.ts'
-import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
 import { readEarlyAnswers, readRolloutReport, routeSteps } from '../../lifecycle/rollout-report.ts'
-import { loadControlGroup } from '../../savings/control-group.ts'
 import type { ApiDeps } from '../deps.ts'
 import {
   readEvaluatedRows,
@@ -17,7 +15,6 @@ import {
   readJudged,
   readProgress,
 } from '../reading/read-internalization.ts'
-import { controlGroupSchema } from './rollout-schemas.ts'
 import { exampleSchema } from './example-schema.ts'
 import {
   approvalSchema,
@@ -82,18 +79,6 @@ const proofRoute = createRoute({
     200,
     proofFileSchema,
     'Figures of every held-out row and audited pair, without text; 409 before the verdict'
-  ),
-})
-
-const controlRoute = createRoute({
-  method: 'get',
-  path: '/internalizations/{id}/control-group',
-  summary: 'Cost and latency of requests to the lora, compared with audited requests',
-  request: { params },
-  responses: responses(
-    200,
-    controlGroupSchema,
-    'Of the newest requests, up to a thousand answers of the lora; 409 before the verdict'
   ),
 })
 
@@ -173,14 +158,6 @@ const addReading = (app: Api, deps: ApiDeps): void => {
       early: await readEarlyAnswers(deps.store, row),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
-  })
-
-  app.openapi(controlRoute, async (context) => {
-    const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const groups = await loadControlGroup(deps.store, row, deps.prices)
-    if (groups === null)
-      throw new AppError('invalid-state', `internalization ${row.id} has no verdict yet`)
-    return context.json(groups, 200)
   })
 
   app.openapi(proofRoute, async (context) => {

@@ -351,20 +351,3 @@ export const exportedRatingSchema = z
     at: time.describe('when it was given'),
   })
   .openapi('ExportedRating')
-
-const groupSchema = z.object({
-  requests: number('that got an answer'),
-  meanUsd: numberOrNull('null where no cost is known'),
-  medianMs: numberOrNull('from the request to the end of its answer'),
-})
-
-export const controlGroupSchema = z
-  .object({
-    answered: groupSchema.describe('by the lora'),
-    fallback: groupSchema.describe('the lora was asked, and the upstream answered'),
-    treated: groupSchema.describe('both of these'),
-    control: groupSchema.describe('audited: the upstream answered as if there were no route'),
-  })
-  .openapi('ControlGroup', {
-    description: 'Cost and latency of the newest requests, with and without the lora',
-  })

@@ -162,7 +162,7 @@ export const importCommand = (): Command =>
     )
     .argument(
       '<file>',
-      'JSON or JSONL: {messages, response}, {request, response}, fine-tuning rows, or an export of Langfuse, OpenTelemetry, LiteLLM, OpenAI or Anthropic (docs/logs.md)'
+      'JSON or JSONL: {messages, response}, {request, response}, fine-tuning rows, or an export of Langfuse, OpenTelemetry, LiteLLM, OpenAI or Anthropic (docs/scan.md)'
     )
     .option(
       '--key-env <name>',

@@ -72,7 +72,6 @@ const partsText = ({ usd }: PeriodSavings): string[] =>
   usd === null
     ? []
     : [
-        `saved: ${dollars(usd.byModelUsd)} by the cheaper model, ${dollars(usd.byPromptUsd)} by the removed prompt`,
         `costs: ${dollars(usd.engineUsd)} engine, ${dollars(usd.trainingUsd)} training, ${dollars(usd.discardedUsd)} discarded answers`,
       ]
 
@@ -109,12 +108,12 @@ const reportText = (report: SavingsReport, titles: Titles): string => {
   ].join('\n')
 }
 
-interface Forecasted extends TemplateEconomics {
+interface Assessed extends TemplateEconomics {
   version: string
 }
 
 /** One line per template, followed by its remarks. */
-const forecastText = (rows: Forecasted[], titles: Titles): string =>
+const paysText = (rows: Assessed[], titles: Titles): string =>
   rows
     .flatMap(({ version, verdict, reason, remarks }) => [
       `${titles.title(version)} ${verdict.replaceAll('-', ' ')}: ${visibleName(reason)}`,
@@ -125,10 +124,10 @@ const forecastText = (rows: Forecasted[], titles: Titles): string =>
 const collect = async (
   store: Store,
   economics: Economics
-): Promise<SavingsReport & { forecasts: Forecasted[] }> => {
+): Promise<SavingsReport & { economics: Assessed[] }> => {
   const assessed = await economics.assess(await store.templates.list())
-  const forecasts = [...assessed].map(([version, forecast]) => ({ version, ...forecast }))
-  return { ...(await economics.savings()), forecasts }
+  const rows = [...assessed].map(([version, one]) => ({ version, ...one }))
+  return { ...(await economics.savings()), economics: rows }
 }
 
 const savings = (options: OutputOptions): Promise<void> =>
@@ -138,7 +137,7 @@ const savings = (options: OutputOptions): Promise<void> =>
     const titles = await readTitles(store)
     print(reportText(collected, titles))
     print('')
-    print(forecastText(collected.forecasts, titles))
+    print(paysText(collected.economics, titles))
   })
 
 export const savingsCommand = (): Command =>

@@ -56,7 +56,7 @@ export async function* readLog(
     const place = 'place' in entry ? entry.place : number
     const found =
       text === null
-        ? [{ reason: `it is longer than ${MAX_LINE_BYTES} bytes (docs/logs.md: how to split it)` }]
+        ? [{ reason: `it is longer than ${MAX_LINE_BYTES} bytes (docs/scan.md: how to split it)` }]
         : readImportLine({ number: place, text, at: unnamed() }, options)
     yield { number, bytes, found }
   }
@@ -71,5 +71,5 @@ export const noExchange = (path: string, reason: string | undefined): AppError =
     'invalid-request',
     `${path} has no line that is a chat exchange` +
       (reason === undefined ? '' : `: ${reason}`) +
-      `. It may have ${FORM_NAMES.join(', ')} (docs/logs.md)`
+      `. It may have ${FORM_NAMES.join(', ')} (docs/scan.md)`
   )

@@ -1,5 +1,4 @@
 /** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
-import type { GroupFigures } from '../../core/cost/control-group.ts'
 import { dollars } from '../../core/cost/economics.ts'
 import { withheldBy } from '../../core/internalization/internalization.ts'
 import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
@@ -13,7 +12,7 @@ import {
   lossText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
-import { table, wrap } from '../layout.ts'
+import { wrap } from '../layout.ts'
 import { minuteText } from '../../core/days.ts'
 import { percent } from '../output.ts'
 import { evidenceBar, lossPicture } from './bars.ts'
@@ -114,33 +113,6 @@ const evidenceLines = (
   ]
 }
 
-const groupCells = ({ requests, meanUsd, medianMs }: GroupFigures): (string | number)[] => [
-  requests,
-  requests === 0 ? '' : meanUsd === null ? 'no price' : dollars(meanUsd),
-  medianMs === null ? '' : `${Number(medianMs.toPrecision(3))} ms`,
-]
-
-const groupsText = ({ groups }: RolloutView, width: number): string => {
-  const { answered, fallback, treated, control } = groups
-  const [treatedUsd, controlUsd] = [treated.meanUsd, control.meanUsd]
-  const isComparable = treatedUsd !== null && controlUsd !== null && controlUsd > 0
-  return [
-    table(
-      [
-        ['newest', 'requests', 'mean cost', 'median latency'],
-        ['lora asked', ...groupCells(treated)],
-        ['  answered', ...groupCells(answered)],
-        ['  fallback', ...groupCells(fallback)],
-        ['audited', ...groupCells(control)],
-      ],
-      width
-    ),
-    ...(isComparable
-      ? [`saved: ${percent(1 - treatedUsd / controlUsd)} a request, before engine and training`]
-      : []),
-  ].join('\n')
-}
-
 /** @param width columns; only words that are longer pass it */
 export const rolloutText = (view: RolloutView, width: number): string => {
   const { shown, lora, progress, report } = view
@@ -188,7 +160,7 @@ export const rolloutText = (view: RolloutView, width: number): string => {
             .join('\n'),
         ]
   const changes = report === null ? [] : changeTables(report, width)
-  return [head.join('\n'), ...pictures, ...users, groupsText(view, width), ...changes].join('\n\n')
+  return [head.join('\n'), ...pictures, ...users, ...changes].join('\n\n')
 }
 
 /** At most four characters, so that lines of a log stay short. */
@@ -236,6 +208,5 @@ export const rolloutJson = (view: RolloutView, at: number): object => {
     evidence: progress?.evidence ?? report?.evidence ?? null,
     report,
     coverageSteps: view.coverageSteps,
-    groups: view.groups,
   }
 }

@@ -1,9 +1,6 @@
 /** All that is shown of a rollout, read from the store. The figures of its pairs are the worker's. */
-import type { ControlComparison } from '../../core/cost/control-group.ts'
-import type { Price } from '../../core/cost/prices.ts'
 import { winningLora, type Internalization } from '../../core/internalization/internalization.ts'
 import { resumedStage, stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
-import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'
 import type { Titles } from '../titles.ts'
 import { rolloutOf, type Rollout } from './rollout-of.ts'
@@ -20,11 +17,7 @@ export interface RolloutView extends Rollout {
   stages: string[]
   /** the worker enters stages itself */
   steps: boolean
-  groups: ControlComparison
 }
-
-/** The log is read anew after this time; the report at every call. */
-const GROUPS_TTL_MS = 10_000
 
 export type ReadView = () => Promise<RolloutView>
 
@@ -44,21 +37,14 @@ interface Viewed {
   id: string
   titles: Titles
   settings: Settings
-  prices: readonly Price[]
-  /** milliseconds */
-  now: () => number
 }
 
-/** @returns reads the present state; the log is read at most every ten seconds */
-export const viewRollout = ({ store, id, titles, settings, prices, now }: Viewed): ReadView => {
-  let groups: { value: ControlComparison; until: number } | null = null
-  return async () => {
+/** @returns reads the present state */
+export const viewRollout =
+  ({ store, id, titles, settings }: Viewed): ReadView =>
+  async () => {
     const row = await internalizationOf(store, id)
     const rollout = await rolloutOf(store, row, settings)
-    if (groups === null || groups.until <= now()) {
-      const value = (await loadControlGroup(store, row, prices))!
-      groups = { value, until: now() + GROUPS_TTL_MS }
-    }
     return {
       ...rollout,
       internalization: id,
@@ -72,7 +58,5 @@ export const viewRollout = ({ store, id, titles, settings, prices, now }: Viewed
       state: row.state,
       stages: stageNames(settings, rollout),
       steps: settings.steps,
-      groups: groups.value,
     }
   }
-}

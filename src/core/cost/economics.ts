@@ -1,8 +1,7 @@
 /**
- * Whether internalizing a template pays, and how much of the savings comes from removing the prompt and
- * how much from the smaller model. Arithmetic over measured traffic and configured prices. In the
- * formulas: T template, Q query and O output tokens, h share of cache hits, w price factor of a cache
- * write, p prices of the upstream, p' of the adapted model, c coverage, V calls a month.
+ * What answers save, on one basis: what they would have cost at the upstream's price with its cache, less what ours
+ * cost. Before a training the same with the coverage that is expected decides whether it pays. Arithmetic over
+ * measured traffic and configured prices.
  */
 import { PER_MILLION, type Price } from './prices.ts'
 
@@ -26,14 +25,12 @@ export interface CallShape {
 export interface CallCosts {
   /** the upstream, as the caller pays today */
   now: number
-  /** the adapted model with the whole prompt and its own caching */
-  keep: number
-  /** the adapted model without it, or with it where the prompt is not removed */
-  adapted: number
+  /** what answers in its place; 0 for the engine, whose hours are paid */
+  ours: number
 }
 
-/** T·(h·p_cached + (1−h)·w·p_in) + Q·p_in + O·p_out; prompts under the minimum are never cached. */
-const costWithPrompt = (call: CallShape, price: Price): number => {
+/** Prompts under the minimum are never cached. */
+const costOf = (call: CallShape, price: Price): number => {
   const prompt = call.templateTokens + call.queryTokens
   const isCacheable = prompt >= (price.minCachedPrefixTokens ?? 0)
   const read = isCacheable ? call.cacheHitShare * prompt : 0
@@ -49,45 +46,19 @@ const costWithPrompt = (call: CallShape, price: Price): number => {
   )
 }
 
-const costWithoutPrompt = (call: CallShape, price: Price): number =>
-  PER_MILLION * (call.queryTokens * price.input + call.outputTokens * price.output)
-
-export interface Prices {
-  upstream: Price
-  /** null: the adapted model runs on hardware paid by the hour, where a token has no price */
-  adapted: Price | null
-  /** another model of the upstream answers, which reads the whole prompt */
-  readsPrompt?: boolean
-}
-
-export const callCosts = (
-  call: CallShape,
-  { upstream, adapted, readsPrompt = false }: Prices
-): CallCosts => {
-  const costOf = readsPrompt ? costWithPrompt : costWithoutPrompt
-  return {
-    now: costWithPrompt(call, upstream),
-    keep: adapted === null ? 0 : costWithPrompt(call, adapted),
-    adapted: adapted === null ? 0 : costOf(call, adapted),
-  }
-}
+/** @param other of another model of the upstream that answers, which reads the whole prompt; null: the engine does */
+export const callCosts = (call: CallShape, upstream: Price, other: Price | null): CallCosts => ({
+  now: costOf(call, upstream),
+  ours: other === null ? 0 : costOf(call, other),
+})
 
 /** Calls in some period, or shares of them. */
 export interface Volume {
-  /** by the adapted model */
+  /** by ours */
   answered: number
-  /** answered by both, because the adapted model's answer was discarded */
+  /** answered by both, because our answer was discarded */
   discarded: number
 }
-
-/**
- * C_int = (1−c)·C_now + (c + d)·C_adapted, d the share of calls whose adapted answer is discarded.
- * With the lora always asked c + d = 1.
- */
-export const internalizedCost = (
-  { now, adapted }: CallCosts,
-  { answered, discarded }: Volume
-): number => (1 - answered) * now + (answered + discarded) * adapted
 
 /** Dollars in the same period. */
 export interface OwnCosts {
@@ -98,34 +69,22 @@ export interface OwnCosts {
 
 /** Dollars in the same period. */
 export interface Savings extends OwnCosts {
-  /** from the change of model and the removal of the prompt */
+  /** of the answers, before all that follows */
   grossUsd: number
-  /** from the smaller model alone, if it read the whole prompt */
-  byModelUsd: number
-  /** in addition, because it does not read the prompt */
-  byPromptUsd: number
-  /** cost of the adapted model's discarded answers */
+  /** cost of our discarded answers */
   discardedUsd: number
   netUsd: number
 }
 
-/**
- * Net = V·(C_now − C_int) − fixed. The removal of the prompt earns C_keep − C_adapted a call and the
- * change of model C_now − C_keep, both for the calls that the adapted model answers.
- */
 export const savingsOf = (
-  { now, keep, adapted }: CallCosts,
+  { now, ours }: CallCosts,
   { answered, discarded }: Volume,
   { engineUsd, trainingUsd }: OwnCosts
 ): Savings => {
-  const byModelUsd = answered * (now - keep)
-  const byPromptUsd = answered * (keep - adapted)
-  const grossUsd = byModelUsd + byPromptUsd
-  const discardedUsd = discarded * adapted
+  const grossUsd = answered * (now - ours)
+  const discardedUsd = discarded * ours
   return {
     grossUsd,
-    byModelUsd,
-    byPromptUsd,
     discardedUsd,
     engineUsd,
     trainingUsd,
@@ -157,31 +116,22 @@ export interface Plan {
   coverage: Coverage
   /** dollars a month, share of this template */
   engineUsd: number
-  /** dollars, once */
-  training: number
-  evaluation: number
+  /** dollars, once: of training and evaluation */
+  onceUsd: number
 }
 
 export type Verdict = 'pays' | 'does-not-pay' | 'unknown'
 
-export interface Forecast {
+export interface Worth {
   verdict: Verdict
   /** why, for a person to read */
   reason: string
   /** training is spread over six months; null where the calls a month are not known */
   monthly: Savings | null
-  /** null when it never pays back or the calls a month are not known */
-  paybackDays: number | null
-  /** share of the calls that the adapted model must answer; above 1 it never pays */
-  breakEvenCoverage: number | null
-  /** less than a fifth of the savings comes from the removal of the prompt */
-  isModelAlone: boolean
 }
 
 const HORIZON_MONTHS = 6
-const RETURN_ON_TRAINING = 3
 const MAX_PAYBACK_DAYS = 60
-const MIN_PROMPT_SHARE = 0.2
 const DAYS_PER_MONTH = 365 / 12
 
 /** Two significant digits at least, because a call costs fractions of a cent. */
@@ -190,82 +140,60 @@ export const dollars = (usd: number): string =>
 
 const percentText = (share: number): string => `${Math.ceil(share * 100)} %`
 
-export const unknownForecast = (reason: string): Forecast => ({
+export const unknownWorth = (reason: string): Worth => ({
   verdict: 'unknown',
   reason,
   monthly: null,
-  paybackDays: null,
-  breakEvenCoverage: null,
-  isModelAlone: false,
 })
 
-/** @returns null when every bar holds */
-const missedBar = (
-  savings: Savings,
-  once: number,
-  paybackDays: number | null,
-  most: string
-): string | null => {
-  const { engineUsd, trainingUsd } = savings
-  const recurring = savings.netUsd + trainingUsd
-  if (recurring <= 0)
+/** @param usd saved a month after the engine, before training @returns null: it pays */
+const whyNot = (usd: number, { engineUsd, onceUsd, coverage }: Plan): string | null => {
+  if (usd <= 0)
     return engineUsd > 0
-      ? `it saves ${most}${dollars(recurring + engineUsd)} a month, and its share of the engine costs ${dollars(engineUsd)}`
-      : `it would cost ${dollars(-recurring)} a month more than it saves`
-  if (recurring * HORIZON_MONTHS < RETURN_ON_TRAINING * once)
-    return `it saves ${most}${dollars(recurring * HORIZON_MONTHS)} in ${HORIZON_MONTHS} months, less than three times the ${dollars(once)} of training and evaluation`
-  if (paybackDays !== null && paybackDays > MAX_PAYBACK_DAYS)
-    return `training and evaluation come back after ${Math.ceil(paybackDays)} days, more than ${MAX_PAYBACK_DAYS}`
-  return null
+      ? `it saves ${coverage.source === 'assumed' ? 'at most ' : ''}${dollars(usd + engineUsd)} a month, and its share of the engine costs ${dollars(engineUsd)}`
+      : `it would cost ${dollars(-usd)} a month more than it saves`
+  const paybackDays = (onceUsd / usd) * DAYS_PER_MONTH
+  return paybackDays > MAX_PAYBACK_DAYS
+    ? `training and evaluation come back after ${Math.ceil(paybackDays)} days, more than ${MAX_PAYBACK_DAYS}`
+    : null
 }
 
-const payingReason = (usd: number, breakEvenAt: number, source: Coverage['source']): string =>
-  source === 'assumed'
-    ? `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(breakEvenAt)} on`
-    : `it saves ${dollars(usd)} a month`
+const payingReason = (usd: number, costs: CallCosts, plan: Plan, calls: number): string => {
+  if (plan.coverage.source !== 'assumed') return `it saves ${dollars(usd)} a month`
+  // the coverage c at which c·now − ours = engine a call, with ours asked for every call
+  const least = (costs.ours + plan.engineUsd / calls) / costs.now
+  return `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(least)} on`
+}
 
-const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
-  const { answered, discarded, source } = plan.coverage
-  const once = plan.training + plan.evaluation
-  const monthly = savingsOf(
-    costs,
-    { answered: calls * answered, discarded: calls * discarded },
-    { engineUsd: plan.engineUsd, trainingUsd: once / HORIZON_MONTHS }
-  )
+const judged = (costs: CallCosts, plan: Plan, calls: number): Worth => {
+  const { coverage, engineUsd, onceUsd } = plan
+  const volume = { answered: calls * coverage.answered, discarded: calls * coverage.discarded }
+  const monthly = savingsOf(costs, volume, { engineUsd, trainingUsd: onceUsd / HORIZON_MONTHS })
   const recurring = monthly.netUsd + monthly.trainingUsd
-  const paybackDays = recurring > 0 ? (once / recurring) * DAYS_PER_MONTH : null
-  const most = source === 'assumed' ? 'at most ' : ''
-  const missed = missedBar(monthly, once, paybackDays, most)
-  // the coverage c at which c·C_now − C_adapted = engine/V, with the lora asked for every call
-  const breakEvenCoverage = (costs.adapted + plan.engineUsd / calls) / costs.now
+  const missed = whyNot(recurring, plan)
   return {
     verdict: missed === null ? 'pays' : 'does-not-pay',
-    reason: missed ?? payingReason(recurring, breakEvenCoverage, source),
+    reason: missed ?? payingReason(recurring, costs, plan, calls),
     monthly,
-    paybackDays,
-    breakEvenCoverage,
-    isModelAlone: monthly.grossUsd > 0 && monthly.byPromptUsd < MIN_PROMPT_SHARE * monthly.grossUsd,
   }
 }
 
 /**
- * Pays if S > 0, S·6 months ≥ 3·(train + evaluate) and payback ≤ 60 days, where S is the saving a month
- * after all recurring costs. Hardware paid by the hour is part of `engineUsd` and has no price a token:
- * removing the prompt then saves nothing by itself, and `isModelAlone` is true. Latency, room in the
- * context and rate limits are not counted.
+ * Pays if a month saves something after all recurring costs, and training and evaluation come back within 60 days.
+ * Latency, room in the context and rate limits are not counted.
  */
-export const forecast = (costs: CallCosts, plan: Plan): Forecast => {
-  if (costs.now <= costs.adapted)
+export const worthOf = (costs: CallCosts, plan: Plan): Worth => {
+  if (costs.now <= costs.ours)
     return {
-      ...unknownForecast(
-        `an answer of the adapted model costs ${dollars(costs.adapted)} and one of the upstream ${dollars(costs.now)}`
+      ...unknownWorth(
+        `an answer of the other model costs ${dollars(costs.ours)} and one of the upstream ${dollars(costs.now)}`
       ),
       verdict: 'does-not-pay',
     }
   if (plan.callsPerMonth === null)
-    return unknownForecast(
+    return unknownWorth(
       'its calls in the log cover less than a day, too little to estimate the calls a month'
     )
-  if (plan.callsPerMonth === 0) return unknownForecast('the log has no calls of this template')
+  if (plan.callsPerMonth === 0) return unknownWorth('the log has no calls of this template')
   return judged(costs, plan, plan.callsPerMonth)
 }

@@ -1,20 +1,19 @@
 /**
- * A template's traffic priced: the cost of a call today and internalized, and whether internalizing pays.
+ * A template's traffic priced: what a call costs today and what answers in its place, and whether internalizing pays.
  * Pure; `savings/economics.ts` loads the input.
  */
 import {
   callCosts,
-  forecast,
-  internalizedCost,
   savingsOf,
-  unknownForecast,
+  unknownWorth,
+  worthOf,
   type CallCosts,
   type CallShape,
   type Coverage,
-  type Forecast,
+  type Worth,
 } from './economics.ts'
 import { winningArm, type Arm, type Internalization } from '../internalization/internalization.ts'
-import { isHead, modelOfArm, type ArmName } from '../learn/schedule.ts'
+import { modelOfArm, type ArmName } from '../learn/schedule.ts'
 import { priceAt } from './price-tiers.ts'
 import { findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
@@ -47,25 +46,19 @@ export interface CallFigures extends CallShape {
   cacheIsMeasured: boolean
 }
 
-/** Dollars per call. */
-export interface CallUsd extends CallCosts {
-  /** with the lora asked first, and the upstream where its answer is thrown away */
-  internalized: number
-}
-
 /** A template's figures before the engine's cost is shared. */
 export interface Draft {
   /** of the upstream's model, for its calls' length and tier; null without one */
   price: Price | null
-  /** null: the hardware of the adapted model is paid by the hour */
-  adaptedPrice: Price | null
   /** of the upstreams that answers with the whole prompt; null: a model of the engine does without it */
   otherModel: string | null
+  /** null without one, and without an other model: the engine is paid by the hour */
+  otherPrice: Price | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'asked'>) | null
   /** the newest answers are free text without a form, and there is no judge: no route may give them */
   isFreeText: boolean
   call: CallFigures | null
-  perCallUsd: CallUsd | null
+  perCallUsd: CallCosts | null
   coverage: Coverage
   onceUsd: {
     /** null: the duration is not known */
@@ -74,7 +67,7 @@ export interface Draft {
   }
 }
 
-export interface TemplateEconomics extends Draft, Forecast {
+export interface TemplateEconomics extends Draft, Worth {
   /** caveats of the figures, for a person to read */
   remarks: string[]
   /**
@@ -132,8 +125,6 @@ export interface DraftInput {
   traffic: TemplateTraffic | null
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
-  /** of the engine's base model */
-  adaptedPrice: Price | null
   settings: EconomicsSettings
 }
 
@@ -161,14 +152,6 @@ const otherModelOf = (input: DraftInput): string | null => {
 const onceTrainingUsd = (input: DraftInput): number | null => {
   const seconds = trainingSeconds(input)
   return seconds === null ? null : engineHoursUsd(seconds / 3600, input.settings)
-}
-
-/** A head of the engine answers on the engine's own machine, whatever its base model costs. */
-const isAnsweredByHead = (input: DraftInput): boolean => {
-  const proven = provenArm(input)
-  if (proven !== undefined) return isHead(proven?.name ?? 'query-only')
-  const { settings } = input
-  return settings.arms.length > 0 && settings.arms.every((arm) => isHead(arm))
 }
 
 /** In the last stage, whatever the present one draws. @returns null where too few were asked for */
@@ -207,17 +190,13 @@ export const draftOf = (input: DraftInput): Draft => {
   }
   const price = priceOf(template.model)
   const otherModel = otherModelOf(input)
-  const ofEngine = isAnsweredByHead(input) ? null : input.adaptedPrice
-  const adapted = otherModel === null ? ofEngine : priceOf(otherModel)
-  const readsPrompt = otherModel !== null
-  const isPriced = !readsPrompt || adapted !== null
-  const costs =
-    isPriced && price && call && callCosts(call, { upstream: price, adapted, readsPrompt })
-  const coverage = coverageOf(input)
+  const otherPrice = otherModel === null ? null : priceOf(otherModel)
+  const isPriced = otherModel === null || otherPrice !== null
+  const costs = isPriced && price && call && callCosts(call, price, otherPrice)
   return {
     price,
-    adaptedPrice: adapted,
     otherModel,
+    otherPrice,
     traffic: traffic && {
       ...traffic.window,
       callsPerMonth: traffic.callsPerMonth,
@@ -225,13 +204,13 @@ export const draftOf = (input: DraftInput): Draft => {
     },
     isFreeText: (traffic?.isFreeText ?? false) && settings.hasJudge !== true,
     call,
-    perCallUsd: costs ? { ...costs, internalized: internalizedCost(costs, coverage) } : null,
-    coverage,
+    perCallUsd: costs || null,
+    coverage: coverageOf(input),
     onceUsd: {
       training: onceTrainingUsd(input),
       evaluation:
         settings.upstreamReplays * (costs ? costs.now : 0) +
-        (readsPrompt ? (settings.modelProofUsd ?? 0) : 0),
+        (otherModel === null ? 0 : (settings.modelProofUsd ?? 0)),
     },
   }
 }
@@ -246,16 +225,10 @@ export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number 
 
 /** @param share of the prompt tokens that the cache serves, 0 to 1 @param written null: like the call */
 export const withCacheHits = (draft: Draft, share: number, written: number | null): Draft => {
-  const { call, price, adaptedPrice, otherModel, perCallUsd, coverage } = draft
+  const { call, price, otherPrice, perCallUsd } = draft
   if (call === null || price === null || perCallUsd === null) return draft
   const changed = { ...call, cacheHitShare: Math.min(1, share), cacheWriteShare: written }
-  const readsPrompt = otherModel !== null
-  const costs = callCosts(changed, { upstream: price, adapted: adaptedPrice, readsPrompt })
-  return {
-    ...draft,
-    call: changed,
-    perCallUsd: { ...costs, internalized: internalizedCost(costs, coverage) },
-  }
+  return { ...draft, call: changed, perCallUsd: callCosts(changed, price, otherPrice) }
 }
 
 /** With what mends add to the provider's cache. @param share of the prompt tokens, 0 to 1 */
@@ -267,28 +240,23 @@ export const withMends = (draft: Draft, share: number): Draft => {
 }
 
 /** What no route may answer saves nothing, and costs its training. */
-const FREE_TEXT: Forecast = {
-  ...unknownForecast(
+const FREE_TEXT: Worth = {
+  ...unknownWorth(
     'its answers are free text without a form, which goes live only where a judge compares it: name one with JUDGE_MODEL'
   ),
   verdict: 'does-not-pay',
 }
 
-const whyUnknown = ({ price, otherModel, adaptedPrice }: Draft, model: string): string =>
-  price === null || (otherModel !== null && adaptedPrice === null)
+const whyUnknown = ({ price, otherModel, otherPrice }: Draft, model: string): string =>
+  price === null || (otherModel !== null && otherPrice === null)
     ? `no price of ${price === null ? model : otherModel} is known: add it to PRICES_FILE`
     : 'the log has no call of this template with text and token counts'
 
-const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
-  const { call, onceUsd, adaptedPrice, otherModel, price } = draft
+const remarksOf = (draft: Draft, isEngineFree: boolean): string[] => {
+  const { call, onceUsd, otherModel, price } = draft
   if (call === null || price === null) return []
   const isOfEngine = otherModel === null
   return [
-    isModelAlone &&
-      isOfEngine &&
-      (adaptedPrice === null
-        ? 'all savings come from the change of model: on hardware paid by the hour, removing tokens saves no money'
-        : 'less than a fifth of the savings come from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
     call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
     !call.cacheIsMeasured && 'the upstream does not report cached tokens; a warm cache is assumed',
     isOfEngine && isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
@@ -307,32 +275,30 @@ interface EconomicsContext {
   settings: EngineHourSettings
 }
 
-const forecastOf = (
+const worthWithin = (
   draft: Draft,
   { model, engineUsd }: Pick<EconomicsContext, 'model' | 'engineUsd'>
-): Forecast => {
+): Worth => {
   const { perCallUsd, traffic, coverage, onceUsd, isFreeText } = draft
   if (coverage.source === 'assumed' && isFreeText) return FREE_TEXT
-  if (perCallUsd === null) return unknownForecast(whyUnknown(draft, model))
-  return forecast(perCallUsd, {
+  if (perCallUsd === null) return unknownWorth(whyUnknown(draft, model))
+  return worthOf(perCallUsd, {
     callsPerMonth: traffic?.callsPerMonth ?? null,
     coverage,
     engineUsd,
-    training: onceUsd.training ?? 0,
-    evaluation: onceUsd.evaluation,
+    onceUsd: (onceUsd.training ?? 0) + onceUsd.evaluation,
   })
 }
 
 export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => {
   const { mendedShare, settings } = context
-  const verdict = forecastOf(draft, context)
   const isAssumed = draft.call?.cacheIsMeasured === false
   const mended = isAssumed ? draft : withMends(draft, mendedShare)
   return {
-    ...verdict,
-    remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    ...worthWithin(draft, context),
+    remarks: remarksOf(draft, settings.engineUsdPerHour === null),
     mendedNetUsdPerMonth:
-      mendedShare > 0 ? (forecastOf(mended, context).monthly?.netUsd ?? null) : null,
+      mendedShare > 0 ? (worthWithin(mended, context).monthly?.netUsd ?? null) : null,
     ...draft,
   }
 }

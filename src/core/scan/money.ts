@@ -101,8 +101,6 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
       asked: NOT_ASKED,
     },
     internalizations: [],
-    // a head has no price per token: its engine is paid by the hour
-    adaptedPrice: null,
     settings: { ...settings, trainSeconds: TRAINING_SECONDS, arms: [], modelProofUsd: null },
   })
 }
@@ -139,9 +137,8 @@ const netOf = (
 /** Dollars per call without a cache, less those with it. */
 const cacheSaves = ({ call, price }: Draft): number | null => {
   if (call === null || price === null) return null
-  const prices = { upstream: price, adapted: null }
-  const uncached = callCosts({ ...call, cacheHitShare: 0, cacheWriteShare: 0 }, prices)
-  return uncached.now - callCosts(call, prices).now
+  const uncached = callCosts({ ...call, cacheHitShare: 0, cacheWriteShare: 0 }, price, null)
+  return uncached.now - callCosts(call, price, null).now
 }
 
 const whyUnknown = ({ price, call, traffic }: Draft, { model }: Template): string | null => {

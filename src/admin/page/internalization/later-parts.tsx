@@ -7,7 +7,6 @@ import { AppError } from '../../../errors.ts'
 import { readDecisionFacts } from '../../../lifecycle/proof-file.ts'
 import { readEvidencePath } from '../../../lifecycle/read-evidence-path.ts'
 import { readRolloutReport } from '../../../lifecycle/rollout-report.ts'
-import { loadRecentTraffic } from '../../../savings/control-group.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { createRemembered } from '../../reading/remembered.ts'
@@ -19,7 +18,7 @@ import { internalizationPath } from '../address.ts'
 import { show } from '../show.tsx'
 import { Coverage } from './coverage.tsx'
 import { Evidence } from './live/evidence.tsx'
-import { Traffic } from './live/traffic.tsx'
+import { loadReasons, Reasons } from './live/reasons.tsx'
 import { hasMoney, loadMoney } from './load-internalization.ts'
 import { Money, type MoneyProps } from './money.tsx'
 import { itemAt } from '../../../core/lists.ts'
@@ -44,11 +43,11 @@ const wasLive = ({ state }: Internalization): boolean =>
 const TRAFFIC: Part = {
   id: 'traffic',
   name: 'Newest requests',
-  tells: 'outcomes with reasons, cost and latency',
+  tells: 'outcomes with reasons',
   isFor: wasLive,
-  load: async ({ store, prices }, row) => {
-    const traffic = await loadRecentTraffic(store, row, prices)
-    return traffic && <Traffic {...traffic} />
+  load: async ({ store }, row) => {
+    const reasons = await loadReasons(store, row)
+    return reasons && <Reasons reasons={reasons} />
   },
 }
 

@@ -24,7 +24,7 @@ const monthFigure = ({ monthly, coverage, reason }: TemplateEconomics): FigurePr
 /** On the basis of all figures of money: what an answer saves today. */
 const savedFigure = (answered: number, { perCallUsd }: TemplateEconomics): FigureProps => ({
   name: 'Saved so far',
-  value: perCallUsd === null ? 'not known' : usd(answered * (perCallUsd.now - perCallUsd.adapted)),
+  value: perCallUsd === null ? 'not known' : usd(answered * (perCallUsd.now - perCallUsd.ours)),
   note: 'by all routes of this prompt, before costs',
 })
 

@@ -33,8 +33,11 @@ const monthFigures = ({ monthly }: TemplateEconomics): FigureProps[] =>
     ? []
     : [
         { name: 'Net a month', value: usd(monthly.netUsd), note: 'after all costs below' },
-        { name: 'By the cheaper model', value: usd(monthly.byModelUsd), note: 'a month' },
-        { name: 'By the removed prompt', value: usd(monthly.byPromptUsd), note: 'a month' },
+        {
+          name: 'Saved by the answers',
+          value: usd(monthly.grossUsd),
+          note: 'a month, before all costs',
+        },
         {
           name: 'Costs',
           value: usd(monthly.discardedUsd + monthly.engineUsd + monthly.trainingUsd),
@@ -65,7 +68,7 @@ const callFigures = ({ call, perCallUsd, traffic }: TemplateEconomics): FigurePr
         {
           name: 'Cost of a request today',
           value: usd(perCallUsd.now),
-          note: `${usd(perCallUsd.internalized)} with the prompt internalized`,
+          note: `${usd(perCallUsd.ours)} where it is answered in its place, before the engine`,
         },
       ]),
   ...(traffic?.callsPerMonth == null
@@ -74,7 +77,7 @@ const callFigures = ({ call, perCallUsd, traffic }: TemplateEconomics): FigurePr
 ]
 
 const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
-  const { coverage, onceUsd, breakEvenCoverage, paybackDays } = economics
+  const { coverage, onceUsd } = economics
   return [
     {
       name: 'Answered by the small model',
@@ -86,12 +89,6 @@ const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
       value: usd((onceUsd.training ?? 0) + onceUsd.evaluation),
       note: 'once',
     },
-    ...(breakEvenCoverage === null
-      ? []
-      : [{ name: 'Breaks even at', value: percent(breakEvenCoverage), note: 'of the requests' }]),
-    ...(paybackDays === null
-      ? []
-      : [{ name: 'Training pays back after', value: `${Math.ceil(paybackDays)} days` }]),
   ]
 }
 

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import { loadPrices } from '../../../config/config-files.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
@@ -85,8 +84,7 @@ const watch = (wanted: string, options: WatchOptions): Promise<void> =>
   withStore(async (store, config) => {
     const titles = await readTitles(store)
     const { id } = await rolledOut(store, wanted, titles)
-    const prices = await loadPrices(config)
-    const read = viewRollout({ store, id, titles, settings: config.rollout, prices, now: Date.now })
+    const read = viewRollout({ store, id, titles, settings: config.rollout })
     let view: RolloutView
     if (options.once) showOnce((view = await read()), options)
     else view = await whileHeard((signal) => follow(read, showAlways(options), signal))
@@ -97,7 +95,7 @@ const watch = (wanted: string, options: WatchOptions): Promise<void> =>
 export const watchCommand = (): Command =>
   new Command('watch')
     .description(
-      'watch the rollout of a live lora: its stage, pairs, loss, evidence and savings; ends with ' +
+      'watch the rollout of a live lora: its stage, pairs, loss and evidence; ends with ' +
         'Ctrl+C, or when the lora is retired'
     )
     .argument('<template>', OF_LIVE)

@@ -73,5 +73,5 @@ export const KINDS: Kind[] = [
     name: 'pairs_rare',
     path: (sample) => `${internalizationIn(sample)}/pairs?outcome=upstream-differs`,
   },
-  { name: 'control_group', path: (sample) => `/api${internalizationIn(sample)}/control-group` },
+  { name: 'newest_requests', path: (sample) => `${internalizationIn(sample)}/traffic` },
 ]
