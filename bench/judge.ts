@@ -8,15 +8,17 @@
  * `--show` prints the pairs whose facts are judged wrong.
  */
 import type { Figures } from '../test/kit/report.ts'
-import { formatFigures } from '../test/kit/report.ts'
+import { binomialLowerTail } from '../src/core/gate/statistics.ts'
+import { RATINGS_NEEDED, peopleFigures } from '../src/core/judge/people.ts'
+import { formatFigures, withBar } from '../test/kit/report.ts'
 import { print, type Run } from './gate/lines.ts'
 import { longRandom } from './gate/random.ts'
+import { ALPHA } from './gate/rules.ts'
 import { runParts } from './harness/measure.ts'
 import { optional, partsOf, readOptions } from './harness/options.ts'
 import { measureAdmission } from './judge/admission-part.ts'
 import { measureFacts } from './judge/facts-part.ts'
 import { measureGate } from './judge/gate-part.ts'
-import { measurePeople } from './judge/people-part.ts'
 
 const args = readOptions({
   parts: optional,
@@ -29,6 +31,33 @@ const args = readOptions({
   factsSeed: 1,
   rounds: 200,
   show: false,
+})
+
+const POINTS = 0.05
+/** Truly bad answers of a route that should get the promise, and how often. */
+const [GOOD, POWER] = [0.02, 0.84]
+
+const resultOf = (bad: number): string => {
+  const sample = Array.from({ length: RATINGS_NEEDED }, (_, at) => ({
+    conversation: String(at),
+    at: at * 3_600_000,
+    isFlagged: false,
+    isBad: at < bad,
+  }))
+  return peopleFigures({ sample, margin: POINTS, burstMs: 0, earlierTries: 0 }).result
+}
+
+/** Chance that the margin is proved of a route with a share of bad answers. */
+const provedAt = (share: number) => {
+  let bad = 0
+  while (resultOf(bad + 1) === 'proved') bad++
+  return { value: binomialLowerTail(bad, RATINGS_NEEDED, share), unit: 'share, computed' }
+}
+
+/** Does the promise about people hold, and how often does a good route get it? */
+const measurePeople = (): Figures => ({
+  promise_broken_people: withBar(provedAt(POINTS), '<=', ALPHA),
+  power_people_300: withBar(provedAt(GOOD), '>=', POWER),
 })
 
 const allParts = (run: Run): Record<string, () => Figures> => ({

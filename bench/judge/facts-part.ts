@@ -2,9 +2,8 @@
  * Whether facts find what was changed in an answer and let a fair paraphrase pass, and how long they take. Pairs are drawn
  * from seeded grammars of three languages, on which no rule was tuned.
  */
-import { factsOf } from '../../src/core/facts/facts.ts'
+import { factsOf, inventedBeside } from '../../src/core/facts/facts.ts'
 import { indexKnown, inventedFacts, knownFacts } from '../../src/core/facts/known.ts'
-import { inventedBeside } from '../../src/core/facts/support.ts'
 import { groupBy } from '../../src/core/group-by.ts'
 import { DOMAINS } from '../../test/kit/facts/domains.ts'
 import { drawPairs, type Pair } from '../../test/kit/facts/pairs.ts'

@@ -10,7 +10,7 @@ import {
   type HeldOutRow,
 } from '../../src/core/gate/figures.ts'
 import { REQUESTS_PER_COMPARISON } from '../../src/core/judge/judge-prompt.ts'
-import { asJudged } from '../../src/core/judge/judged-row.ts'
+import { asJudged } from '../../src/core/judge/verdict.ts'
 import { withBar, type Figures } from '../../test/kit/report.ts'
 import { chanceToPromotePaired } from '../gate/exact.ts'
 import { HEAD, key, line, percent, print, type Run } from '../gate/lines.ts'

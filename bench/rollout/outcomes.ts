@@ -2,7 +2,7 @@
  * The outcome test: false harm where both sides are rated alike, or differ by exactly the margin, while the
  * rates drift and the shares change; and how many rated conversations find a harm.
  */
-import { addOutcomes, differenceOf, NO_BLOCK } from '../../src/core/outcomes/blocks.ts'
+import { addOutcomes, differenceOf, NO_BLOCK } from '../../src/core/outcomes/outcome-figures.ts'
 import type { ConversationOutcome } from '../../src/core/outcomes/conversation-outcomes.ts'
 import {
   Capital,

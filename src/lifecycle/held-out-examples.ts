@@ -3,7 +3,7 @@ import { heldOutIds, type Internalization } from '../core/internalization/intern
 import { isComparedByField } from '../core/answer/agreement.ts'
 import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
-import { asJudged } from '../core/judge/judged-row.ts'
+import { asJudged } from '../core/judge/verdict.ts'
 import { confidenceOf } from '../core/route/confidence.ts'
 import { asStreamed, type Streamed } from '../core/route/early.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'

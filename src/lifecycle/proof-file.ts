@@ -16,7 +16,7 @@ import {
   type HistoryEntry,
   type Internalization,
 } from '../core/internalization/internalization.ts'
-import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/blocks.ts'
+import { addOutcomes, NO_BLOCK, type OutcomeBlock } from '../core/outcomes/outcome-figures.ts'
 import { OutcomeReader } from '../core/outcomes/conversation-outcomes.ts'
 import { leastCounted } from '../core/rollout/border.ts'
 import { draftLossOf } from '../core/rollout/pair.ts'

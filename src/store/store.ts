@@ -5,7 +5,7 @@
 import type { FieldRule } from '../core/answer/field-rules.ts'
 import type { HistoryEntry, Internalization } from '../core/internalization/internalization.ts'
 import type { FreshAnswers } from '../core/gate/figures.ts'
-import type { JudgedAnswers } from '../core/judge/judged-row.ts'
+import type { JudgedAnswers } from '../core/judge/verdict.ts'
 import type { LongLogprobs } from '../core/route/confidence.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { argumentsText } from '../../src/core/answer/argument-order.ts'
+import { argumentsText } from '../../src/core/answer/calls.ts'
 import { canonicalJson } from '../../src/core/json.ts'
 
 const properties = (...names: string[]) => ({

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { describeForm, type FieldDescription } from '../../src/core/form/describe-form.ts'
+import {
+  describeForm,
+  formChanges,
+  type FieldDescription,
+} from '../../src/core/form/describe-form.ts'
 import { findForm } from '../../src/core/form/find-form.ts'
-import { formChanges } from '../../src/core/form/form-change.ts'
 import { withoutCopies } from '../../src/core/form/form.ts'
 
 /** As a plan keeps them. */

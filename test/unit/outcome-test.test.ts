@@ -7,8 +7,8 @@ import {
   differenceOf,
   NO_BLOCK,
   type OutcomeBlock,
-} from '../../src/core/outcomes/blocks.ts'
-import { blockFigures } from '../../src/core/outcomes/block-figures.ts'
+} from '../../src/core/outcomes/outcome-figures.ts'
+import { blockFigures } from '../../src/core/outcomes/outcome-figures.ts'
 import { OutcomeReader } from '../../src/core/outcomes/conversation-outcomes.ts'
 import { Capital, differenceInterval } from '../../src/core/outcomes/difference-test.ts'
 import {

@@ -1,9 +1,8 @@
 /** Rows that a tagger has not learned from, and whether it gets them right: how sure a head may be is learned from these. */
 import { decodeTargets } from '../../../src/core/form/decode-targets.ts'
 import type { Form } from '../../../src/core/form/form.ts'
-import type { FormRow } from '../../../src/core/form/read-targets.ts'
+import { isSameAnswer, type FormRow } from '../../../src/core/form/read-targets.ts'
 import { renderAnswer } from '../../../src/core/form/render-answer.ts'
-import { isSameAnswer } from '../../../src/core/form/same-answer.ts'
 import type { Source } from '../../../src/core/form/words.ts'
 import { groupBy } from '../../../src/core/group-by.ts'
 import type { JudgedFields } from '../../../src/core/learn/field-acceptor.ts'

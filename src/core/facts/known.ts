@@ -4,11 +4,10 @@
  */
 import type { KnownFacts } from '../answer/answer-rules.ts'
 import { keyOf, type Atom, type AtomKind, type Facts } from './atom.ts'
-import { factsOf } from './facts.ts'
+import { factsOf, inventions, Support } from './facts.ts'
 import { numberAtom } from './numbers.ts'
-import { inventions, Support } from './support.ts'
 
-export interface KnownOptions {
+interface KnownOptions {
   /** different requests whose answers state an atom */
   minRequests?: number
   /** UTF-16 units of all atoms; the most frequent stay */

@@ -17,13 +17,35 @@ import { findJson } from './json/style.ts'
 import { keyOf, type JsonValue } from './json/value.ts'
 import { matchParts } from './match-parts.ts'
 import { renderRow } from './render-answer.ts'
-import { isSameAnswer } from './same-answer.ts'
 import { textOfScalar } from './copied-text.ts'
 import { assignSpans, type FieldDemand } from './spans/assign.ts'
 import { RowWords } from './spans/row-words.ts'
 import { ValueSpans } from './spans/value-spans.ts'
 import { beginOf, insideOf, type Targets } from './targets.ts'
 import type { Source } from './words.ts'
+
+const sorted = (value: JsonValue): JsonValue => {
+  if (value.kind === 'list') return { ...value, items: value.items.map(sorted) }
+  if (value.kind !== 'object') return value
+  const members = value.members.map(([name, inner]): [string, JsonValue] => [name, sorted(inner)])
+  return { ...value, members: members.sort(([one], [other]) => (one < other ? -1 : 1)) }
+}
+
+/** Members in another order take as many characters in one style. */
+const isReordered = (one: string, other: string): boolean => {
+  if (one.length !== other.length) return false
+  const [first, second] = [findJson(one), findJson(other)]
+  if (first === null || second === null) return false
+  const isFramedAlike = first.prefix === second.prefix && first.suffix === second.suffix
+  return isFramedAlike && keyOf(sorted(first.value)) === keyOf(sorted(second.value))
+}
+
+/**
+ * Byte for byte, but for the order of members, in which JSON agrees: some upstreams change it from answer to answer.
+ * @param given null where targets stand for no answer
+ */
+export const isSameAnswer = ({ style }: Form, given: string | null, logged: string): boolean =>
+  given === logged || (given !== null && style !== null && isReordered(given, logged))
 
 /** A logged request with its answer. */
 export interface FormRow {

@@ -24,13 +24,13 @@ export const LEAST_CAUGHT = 0.95
 export const MOST_FALSE_ALARMS = 0.1
 
 /** A class of faults, as the judge has answered. */
-export interface FaultCounts {
+interface FaultCounts {
   fault: Fault
   planted: number
   caught: number
 }
 
-export interface FaultFigures extends FaultCounts {
+interface FaultFigures extends FaultCounts {
   /** one-sided lower bound of the share that is caught (Clopper and Pearson 1934) */
   bound: number
   isWatched: boolean
@@ -158,4 +158,18 @@ export const admit = ({ judge, faults, fair, earlierTries }: AdmissionInput): Ad
       figures.reduce((sum, { planted }) => sum + classError(planted, level), 0)
     ),
   }
+}
+
+export interface JudgeFacts {
+  /** null: it was not asked to the end */
+  admission: Admission | null
+  /** why nothing may be promoted by it, in one sentence, whatever it said; null: nothing is in the way */
+  hindrance: string | null
+}
+
+/** Why nothing may be promoted by this judge; null: it may. */
+export const judgeObjection = ({ admission, hindrance }: JudgeFacts): string | null => {
+  if (hindrance !== null) return hindrance
+  if (admission === null) return 'the judge was not asked to the end'
+  return admission.isAdmitted ? null : `the judge is not admitted: ${admission.reason}`
 }

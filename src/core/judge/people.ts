@@ -1,11 +1,13 @@
 /**
- * What people's blind ratings prove: of all adapted answers at most a margin is bad. A rated answer is bad if a person
- * who does not know whose it is says that the upstream's alone is right. The judge only chooses what is rated first
- * and how often; it is never part of the proof. Knows nothing of pages or stores.
+ * Which audited answers people rate, and what their blind ratings prove: of all adapted answers at most a margin is bad.
+ * A rated answer is bad if a person who does not know whose it is says that the upstream's alone is right. The judge
+ * only chooses what is rated first; it is never part of the proof. Knows nothing of pages, stores or texts.
  */
 import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
 import { levelOfTry } from '../gate/gate.ts'
-import { binomialLowerTail, bisectFalling } from '../gate/statistics.ts'
+import { binomialLowerTail, proportionLowerBound } from '../gate/statistics.ts'
+import { RATEABLE, type StoredPair } from '../rollout/pair.ts'
+import { Thinning } from '../rollout/thinning.ts'
 
 /** Ratings that are needed: at 2 % truly bad answers a margin of 5 points passes in 84.9 % of the draws. */
 export const RATINGS_NEEDED = 300
@@ -18,72 +20,15 @@ export interface SampledAnswer extends ClusteredRow {
   isBad: boolean | null
 }
 
-/** Counts of a sample in which each answer that is not flagged was chosen for a rating at one rate. */
-export interface RatedCounts {
-  /** answers in the sample, those that were not chosen included */
-  sampled: number
-  /** of the flagged ones, which are all rated */
-  flaggedBad: number
-  /** of the others that were chosen */
-  passedBad: number
-  /** chance of an answer that is not flagged to be chosen, in (0, 1], fixed before the sample was drawn */
-  rate: number
-}
-
-/** Cells of the search for the worst split of the bad answers. */
-const CELLS = 100
 /** Of products that are whole numbers. */
 const ROUNDING = 1e-9
 
-/** Chance that a weighted count of at most `most` is seen, for shares of flagged and of other bad answers. */
-const chanceUpTo = (
-  most: number,
-  { sampled, rate }: RatedCounts,
-  { flagged, passed }: { flagged: number; passed: number }
-): number => {
-  let [sum, before] = [0, 0]
-  for (let count = 0; count <= Math.min(most, sampled); count++) {
-    const upTo = binomialLowerTail(count, sampled, flagged)
-    // given the flagged bad ones, the chosen other bad ones are binomial among the rest
-    const chosen = Math.floor(rate * (most - count) + ROUNDING)
-    sum +=
-      (upTo - before) * binomialLowerTail(chosen, sampled - count, (rate * passed) / (1 - flagged))
-    before = upTo
-  }
-  return sum
-}
-
-/**
- * p-value of "at least a share of `margin` is bad". It is exact for a rate of 1, and never too small for others.
- *
- * The flagged bad answers and the other bad ones that were chosen are two cells of a multinomial count, with chances p₁
- * and rate · p₂, and p₁ + p₂ is the share of bad answers. The statistic is flagged + other / rate, whose mean is that
- * share. How a share of `margin` is divided between p₁ and p₂ is not known, so the largest chance over all divisions is
- * taken. The chance falls in p₁ and in p₂; so over a cell of a grid, p₁ from a to b, it is at most that of p₁ = a with
- * p₂ = margin − b, and the maximum over the cells is an upper bound. Neither the judge's sensitivity nor its
- * specificity is estimated: bounds that are corrected by estimates of them break a level of 5 % in 9 to 17 % of draws.
- */
-export const peoplePValue = (counts: RatedCounts, margin: number): number => {
-  const { sampled, flaggedBad, passedBad, rate } = counts
-  if (sampled === 0) return 1
-  if (rate === 1) return binomialLowerTail(flaggedBad + passedBad, sampled, margin)
-  const most = flaggedBad + passedBad / rate
-  const width = margin / CELLS
-  return Math.max(
-    ...Array.from({ length: CELLS }, (_, cell) =>
-      chanceUpTo(most, counts, { flagged: cell * width, passed: margin - (cell + 1) * width })
-    )
-  )
-}
-
-/** Upper bound of the share of bad answers at a level. */
-const upperBound = (counts: RatedCounts, level: number): number =>
-  counts.sampled === 0
-    ? 1
-    : bisectFalling((share) => peoplePValue(counts, share), level, 0, 1 - ROUNDING)
+/** p-value of "at least a share of `margin` is bad". */
+const peoplePValue = (bad: number, sampled: number, margin: number): number =>
+  sampled === 0 ? 1 : binomialLowerTail(bad, sampled, margin)
 
 export interface PeopleFigures {
-  /** answers that were chosen for a rating, and that were rated */
+  /** answers in the sample, and those that were rated */
   wanted: number
   rated: number
   bad: number
@@ -99,10 +44,8 @@ export interface PeopleFigures {
   level: number
 }
 
-export interface PeopleInput {
-  sample: readonly (SampledAnswer & { isChosen: boolean })[]
-  /** see `RatedCounts` */
-  rate: number
+interface PeopleInput {
+  sample: readonly SampledAnswer[]
   /** share of bad answers that is allowed, 0 to 1 */
   margin: number
   /** see `createEffectiveRows` */
@@ -111,53 +54,127 @@ export interface PeopleInput {
   earlierTries: number
 }
 
-/** A conversation counts as the answers that it is worth, rounded against the route. */
-const countsOf = (
-  { sample, rate, burstMs }: PeopleInput,
-  isBad: (answer: SampledAnswer) => boolean
-): RatedCounts => {
-  const worth = sample.length === 0 ? 0 : effectiveRows(sample, burstMs) / sample.length
-  const bad = sample.filter((answer) => answer.isChosen && isBad(answer))
-  const flagged = bad.filter(({ isFlagged }) => isFlagged).length
-  const rounded = (count: number): number => Math.ceil(worth * count - ROUNDING)
-  return {
-    sampled: Math.floor(worth * sample.length + ROUNDING),
-    flaggedBad: rounded(flagged),
-    passedBad: rounded(bad.length - flagged),
-    rate,
-  }
-}
-
-/** @throws RangeError if a flagged answer was not chosen: all of them have to be rated */
 export const peopleFigures = (input: PeopleInput): PeopleFigures => {
-  const { sample, margin, earlierTries } = input
-  if (sample.some(({ isFlagged, isChosen }) => isFlagged && !isChosen))
-    throw new RangeError('every flagged answer of the sample must be rated')
+  const { sample, margin, burstMs, earlierTries } = input
   const level = levelOfTry(earlierTries)
-  const chosen = sample.filter(({ isChosen }) => isChosen)
-  const atLeast = countsOf(input, ({ isBad }) => isBad === true)
-  const atMost = countsOf(input, ({ isBad }) => isBad !== false)
-  const isEnough = chosen.length >= RATINGS_NEEDED
-  const isProved = isEnough && peoplePValue(atMost, margin) <= level
-  const isOver = isEnough && peoplePValue(atLeast, margin) > level
+  // a conversation counts as the answers that it is worth, rounded against the route
+  const worth = sample.length === 0 ? 0 : effectiveRows(sample, burstMs) / sample.length
+  const sampled = Math.floor(worth * sample.length + ROUNDING)
+  const count = (isBad: (answer: SampledAnswer) => boolean): number =>
+    Math.ceil(worth * sample.filter(isBad).length - ROUNDING)
+  const atLeast = count(({ isBad }) => isBad === true)
+  const atMost = count(({ isBad }) => isBad !== false)
+  const isEnough = sample.length >= RATINGS_NEEDED
+  const isProved = isEnough && peoplePValue(atMost, sampled, margin) <= level
+  const isOver = isEnough && peoplePValue(atLeast, sampled, margin) > level
   return {
-    wanted: chosen.length,
-    rated: chosen.filter(({ isBad }) => isBad !== null).length,
-    bad: chosen.filter(({ isBad }) => isBad === true).length,
-    effectiveRows: atLeast.sampled,
-    upperBound: upperBound(atLeast, level),
+    wanted: sample.length,
+    rated: sample.filter(({ isBad }) => isBad !== null).length,
+    bad: sample.filter(({ isBad }) => isBad === true).length,
+    effectiveRows: sampled,
+    upperBound: sampled === 0 ? 1 : 1 - proportionLowerBound(sampled - atLeast, sampled, level),
     result: isProved ? 'proved' : isOver ? 'not-proved' : 'open',
     level,
   }
 }
 
-/**
- * The order in which a sample is rated: flagged answers first, so that a bad route ends after a few ratings, then the
- * chosen others. Raters must not be told which part they see.
- */
+/** Flagged answers first, so that a bad route ends after a few ratings. Raters must not be told which part they see. */
 export const ratingOrder = <Answer extends Pick<SampledAnswer, 'isFlagged'>>(
-  chosen: readonly Answer[]
+  answers: readonly Answer[]
 ): Answer[] => [
-  ...chosen.filter(({ isFlagged }) => isFlagged),
-  ...chosen.filter(({ isFlagged }) => !isFlagged),
+  ...answers.filter(({ isFlagged }) => isFlagged),
+  ...answers.filter(({ isFlagged }) => !isFlagged),
 ]
+
+/** What is known of an audited answer without its text. */
+export type AuditedAnswer = Pick<
+  StoredPair,
+  'place' | 'recordId' | 'at' | 'conversation' | 'outcome' | 'similarity' | 'rating' | 'drawn'
+>
+
+interface PeopleAnswer extends SampledAnswer {
+  place: number
+  /** null after the record was forgotten: then it cannot be rated any more */
+  recordId: string | null
+}
+
+export interface PeopleSample {
+  answers: PeopleAnswer[]
+  /** samples of the route that were rated before, wholly or in part: they share the level */
+  earlierTries: number
+}
+
+const isRated = ({ rating }: AuditedAnswer): boolean => rating !== null
+
+/** Of equal answers neither is right alone, so they are not bad and need no person. */
+const isBad = ({ rating, similarity }: AuditedAnswer): boolean | null => {
+  if (rating !== null) return rating === 'upstream'
+  return similarity === 1 ? false : null
+}
+
+const answerOf = (pair: AuditedAnswer): PeopleAnswer => ({
+  place: pair.place,
+  recordId: pair.recordId,
+  conversation: pair.conversation,
+  at: pair.at,
+  isFlagged: pair.outcome === 'disagreed' || pair.outcome === 'upstream-differs',
+  isBad: isBad(pair),
+})
+
+/**
+ * The sample is one block of 300 audited answers that follow each other, accepted and rejected ones alike. Audits are
+ * drawn at random from the route's traffic and thinned to an even rate, and the blocks are numbered by the order of the
+ * requests alone: no opinion of a judge or a person decides what is in one. So a block is a random sample of what the
+ * route answers. Without a rating the newest whole block is proposed, because the texts of older ones may be deleted;
+ * with the first rating the block is fixed. All of a stage would not do: each day's audits would be added without a
+ * rating, and nothing would ever be proved. After a change of what the route answers, blocks begin anew, and those that
+ * were rated before count as tries.
+ */
+export class PeopleSampler {
+  private readonly thinning = new Thinning()
+  private readonly changes: number[]
+  private open: AuditedAnswer[] = []
+  private whole: AuditedAnswer[] | null = null
+  private rated: AuditedAnswer[] | null = null
+  private tries = 0
+
+  /** @param changes when what the route answers has changed, milliseconds since the epoch, oldest first */
+  constructor(changes: readonly number[]) {
+    this.changes = [...changes]
+  }
+
+  /** @param pairs in the order of their places, of any outcome */
+  read(pairs: readonly AuditedAnswer[]): void {
+    for (const pair of pairs) {
+      const isKept = this.thinning.keeps(pair)
+      if (!isKept || !(RATEABLE as readonly string[]).includes(pair.outcome)) continue
+      this.forgetBefore(pair.at)
+      this.open.push(pair)
+      if (this.open.length === RATINGS_NEEDED) this.close()
+    }
+  }
+
+  sample(): PeopleSample {
+    const isOpenRated = this.open.some(isRated)
+    const answers = isOpenRated ? this.open : (this.rated ?? this.whole ?? this.open)
+    const isTried = !isOpenRated && this.rated !== null
+    return { answers: answers.map(answerOf), earlierTries: this.tries - (isTried ? 1 : 0) }
+  }
+
+  private close(): void {
+    this.whole = this.open
+    if (this.open.some(isRated)) {
+      this.rated = this.open
+      this.tries++
+    }
+    this.open = []
+  }
+
+  private forgetBefore(at: number): void {
+    while ((this.changes[0] ?? Infinity) < at) {
+      this.changes.shift()
+      this.close()
+      ;[this.whole, this.rated] = [null, null]
+    }
+  }
+}

@@ -8,7 +8,7 @@ import { EARLY_PROMISE } from '../route/early.ts'
 import { LEAST_CAUGHT, MOST_FALSE_ALARMS, whyNotWatched, type Admission } from './admission.ts'
 import { RATINGS_NEEDED, type PeopleFigures } from './people.ts'
 
-export interface PromiseFacts {
+interface PromiseFacts {
   admission: Admission
   /** of the verdict to promote, 0 to 1 */
   margin: number

@@ -5,6 +5,7 @@
  */
 import type { PairOutcome } from '../rollout/pair.ts'
 import type { Said } from './judge-prompt.ts'
+import type { FreshAnswers } from '../gate/figures.ts'
 
 /**
  * Of one comparison, asked in both orders. `flipped`: the replies contradict each other, so the judge follows the
@@ -38,7 +39,7 @@ export interface JudgedRequest {
   second: ComparedAnswer
 }
 
-export interface Rejections {
+interface Rejections {
   rejected: boolean
   upstreamRejected: boolean
 }
@@ -63,4 +64,39 @@ export const judgedOutcome = (request: JudgedRequest): PairOutcome => {
   const { rejected, upstreamRejected } = rejectionsOf(request)
   if (rejected) return upstreamRejected ? 'upstream-differs' : 'disagreed'
   return upstreamRejected ? 'second-agrees' : 'agreed'
+}
+
+export interface JudgedAnswers {
+  /** the arm's answer; null where it gave none that a route may give */
+  adapted: ComparedAnswer | null
+  /** the upstream's second answer of today; null in rows of other arms than the first, and of no held-out request */
+  second: ComparedAnswer | null
+}
+
+interface JudgedRow {
+  agrees: boolean
+  agreesToday: boolean | null
+  fresh: FreshAnswers | null
+  judged: JudgedAnswers | null
+}
+
+/** An answer that nobody has compared is no answer that agrees. */
+const NOT_COMPARED: ComparedAnswer = { verdict: 'none', isFactWrong: false }
+
+/**
+ * The row as the judge sees it, in place of equality. Both upstream answers are of the same day: were the logged one
+ * the first, a change of the upstream would count as its noise.
+ */
+export const asJudged = <Row extends JudgedRow>(row: Row): Row => {
+  const { adapted, second } = row.judged ?? { adapted: null, second: null }
+  const { rejected, upstreamRejected } = rejectionsOf({
+    adapted: adapted ?? NOT_COMPARED,
+    second: second ?? NOT_COMPARED,
+  })
+  return {
+    ...row,
+    agrees: !rejected,
+    agreesToday: row.agreesToday === null ? null : !rejected,
+    fresh: row.fresh && { ...row.fresh, repeats: !upstreamRejected },
+  }
 }

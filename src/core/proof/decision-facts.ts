@@ -8,14 +8,13 @@ import type { ResponseType } from '../answer/response-type.ts'
 import type { CheckerFacts } from '../gate/checker.ts'
 import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
 import { decide, type Verdict as GateVerdict } from '../gate/gate.ts'
-import type { Admission } from '../judge/admission.ts'
+import { judgeObjection, type Admission, type JudgeFacts } from '../judge/admission.ts'
 import {
   compareRoutes,
   replacementObjection,
   routedBy,
   type ComparedRow,
 } from '../gate/replacement.ts'
-import { judgeObjection, type JudgeFacts } from '../judge/judge-facts.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
 import { asStreamed } from '../route/early.ts'

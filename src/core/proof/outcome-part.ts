@@ -2,9 +2,14 @@
  * The outcome test as a proof file has it: the blocks, from which all of its figures can be computed again.
  * Whether the feedback was as the blocks say is not checked.
  */
-import { blockFigures, type BlockFigures } from '../outcomes/block-figures.ts'
-import { isClosed, type OutcomeBlock, type SideSum } from '../outcomes/blocks.ts'
-import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
+import {
+  blockFigures,
+  isClosed,
+  type BlockFigures,
+  type OutcomeBlock,
+  type SideSum,
+  type OutcomeFigures,
+} from '../outcomes/outcome-figures.ts'
 import { check, type Check } from './check.ts'
 import { differences } from './differences.ts'
 

@@ -2,7 +2,7 @@
  * The check of the constants that a file states: with a level of 0.9999, a margin of 100 points or no bursts, any
  * rows prove a promise. The constants of one file are compared with those that the verifier expects.
  */
-import type { JudgeFacts } from '../judge/judge-facts.ts'
+import type { JudgeFacts } from '../judge/admission.ts'
 import { admissionText, judgePromiseText } from '../judge/promise.ts'
 import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { checkerName } from '../gate/checker.ts'

@@ -4,9 +4,8 @@ import { anchorText, type Match } from '../template/template.ts'
 import type { AnswerRules, KnownFacts } from '../answer/answer-rules.ts'
 import { splitAnswer, supportOf, writtenText } from '../answer/written-fields.ts'
 import type { Facts } from '../facts/atom.ts'
-import { factsOf } from '../facts/facts.ts'
+import { factsOf, type Support } from '../facts/facts.ts'
 import { indexKnown, inventedFacts } from '../facts/known.ts'
-import type { Support } from '../facts/support.ts'
 
 /** Of each route's known facts, for as long as these are in use. */
 const indices = new WeakMap<KnownFacts, Support>()

@@ -5,8 +5,13 @@ import {
   winningLora,
   type Internalization,
 } from '../../core/internalization/internalization.ts'
-import { peopleFigures, ratingOrder, type PeopleFigures } from '../../core/judge/people.ts'
-import { PeopleSampler, type PeopleSample } from '../../core/judge/people-sample.ts'
+import {
+  peopleFigures,
+  PeopleSampler,
+  ratingOrder,
+  type PeopleFigures,
+  type PeopleSample,
+} from '../../core/judge/people.ts'
 import type { Store } from '../../store/store.ts'
 import { pairPages } from '../read-evidence-path.ts'
 
@@ -39,8 +44,6 @@ export const readPeople = async (
   if (answers.length === 0) return null
   return peopleFigures({
     sample: answers,
-    // fewer of the answers that the judge accepts gain nothing (docs/judge.md)
-    rate: 1,
     margin: verdict.margin,
     burstMs: 60_000 * plan.burstMinutes,
     earlierTries,

@@ -131,7 +131,7 @@ export const shownPairs = async (
 
 /**
  * Pairs of the sample that people rate, without those that are rated: the answers that the judge rejects come first
- * (`core/judge/people-sample.ts`).
+ * (`core/judge/people.ts`).
  * @returns at most so many, and how many wait in all
  */
 export const samplePairs = async (

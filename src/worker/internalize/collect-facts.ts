@@ -14,7 +14,7 @@ import {
   type InternalizationPlan,
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
-import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
+import type { JudgeFacts } from '../../core/judge/admission.ts'
 import { EARLY_STATISTIC } from '../../core/route/early.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { Template } from '../../core/template/template.ts'

@@ -12,7 +12,7 @@ import type {
   InternalizationPlan,
   ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
-import type { JudgeFacts } from '../../core/judge/judge-facts.ts'
+import type { JudgeFacts } from '../../core/judge/admission.ts'
 import { outcomesAgree } from '../../core/answer/agreement.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'

@@ -88,7 +88,7 @@ const soundAnswers = (pairs: readonly JudgedSecond[]): (SoundAnswer & JudgedSeco
   )
 }
 
-export interface AdmissionDeps {
+interface AdmissionDeps {
   judge: Judge
   store: Pick<Store, 'snapshots' | 'internalizations'>
   report: ReportJudged
@@ -159,7 +159,7 @@ const earlierTries = async (
       plan.judge.rubricDigest === rubricDigest
   ).length
 
-export interface AdmittedFor {
+interface AdmittedFor {
   id: string
   templateVersion: string
 }

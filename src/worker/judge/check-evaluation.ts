@@ -7,7 +7,7 @@ import {
   type PlannedChecker,
 } from '../../core/gate/checker.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
-import { asJudged } from '../../core/judge/judged-row.ts'
+import { asJudged } from '../../core/judge/verdict.ts'
 import { AppError } from '../../errors.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'

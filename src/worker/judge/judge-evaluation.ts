@@ -4,10 +4,9 @@ import type {
   InternalizationPlan,
   PlannedJudge,
 } from '../../core/internalization/internalization.ts'
-import type { Admission } from '../../core/judge/admission.ts'
+import { judgeObjection, type Admission, type JudgeFacts } from '../../core/judge/admission.ts'
 import { rubricDigest } from '../../core/judge/judge-prompt.ts'
-import { judgeObjection, type JudgeFacts } from '../../core/judge/judge-facts.ts'
-import { asJudged } from '../../core/judge/judged-row.ts'
+import { asJudged } from '../../core/judge/verdict.ts'
 import { dollars } from '../../core/cost/economics.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -71,7 +70,7 @@ export const withVersionsOf = (
     ? facts
     : { ...facts, hindrance: changeOf(facts.admission, versionsOf(rows)) }
 
-export interface JudgedEvaluation {
+interface JudgedEvaluation {
   rows: readonly EvaluationRow[]
   /** null: equality decides */
   judge: JudgeFacts | null

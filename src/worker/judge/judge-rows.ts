@@ -5,8 +5,7 @@
 import type { Comparison } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import type { JudgeProgress } from '../../core/internalization/stage-progress.ts'
-import type { JudgedAnswers } from '../../core/judge/judged-row.ts'
-import type { ComparedAnswer } from '../../core/judge/verdict.ts'
+import type { JudgedAnswers, ComparedAnswer } from '../../core/judge/verdict.ts'
 import {
   progressSnapshot,
   type Internalization,

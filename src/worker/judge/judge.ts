@@ -12,8 +12,7 @@ import {
   textPairs,
   type TextPair,
 } from '../../core/answer/written-fields.ts'
-import { factsOf } from '../../core/facts/facts.ts'
-import { inventedBeside } from '../../core/facts/support.ts'
+import { factsOf, inventedBeside } from '../../core/facts/facts.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { comparisonMessages, parseVerdict, type Said } from '../../core/judge/judge-prompt.ts'
 import { verdictOf, type ComparedAnswer, type JudgeVerdict } from '../../core/judge/verdict.ts'

@@ -3,7 +3,7 @@ import { findAnswerForm, formRowsOf, MAX_FORM_ROWS } from '../../core/answer/ans
 import { minuteText } from '../../core/days.ts'
 import { findForm } from '../../core/form/find-form.ts'
 import { withoutCopies, type Form } from '../../core/form/form.ts'
-import { formChanges } from '../../core/form/form-change.ts'
+import { formChanges } from '../../core/form/describe-form.ts'
 import { readTargets } from '../../core/form/read-targets.ts'
 import type { InternalizeOptions, PlannedForm } from '../../core/internalization/internalization.ts'
 import type { Template } from '../../core/template/template.ts'

@@ -1,8 +1,10 @@
 /** A proof file without a store: random held-out rows of two arms, and a rollout of audited pairs. */
-import { blockFigures } from '../../../src/core/outcomes/block-figures.ts'
+import {
+  blockFigures,
+  type OutcomeBlock,
+  type OutcomeFigures,
+} from '../../../src/core/outcomes/outcome-figures.ts'
 import { digestOf, digestOfIds, digestOfRows } from '../../../src/core/proof/digest.ts'
-import type { OutcomeBlock } from '../../../src/core/outcomes/blocks.ts'
-import type { OutcomeFigures } from '../../../src/core/outcomes/outcome-figures.ts'
 import { decideOn, type DecisionFacts } from '../../../src/core/proof/decision-facts.ts'
 import { makeProofFile, type ProofFile } from '../../../src/core/proof/proof-file.ts'
 import {

@@ -4,11 +4,11 @@ import {
   allowedMisses,
   isCaught,
   isFalseAlarm,
+  judgeObjection,
   type AdmissionInput,
   type JudgeIdentity,
 } from '../../../src/core/judge/admission.ts'
 import type { FieldRule } from '../../../src/core/answer/field-rules.ts'
-import { judgeObjection } from '../../../src/core/judge/judge-facts.ts'
 import { FAULTS, type Fault } from '../../../src/core/judge/planted-faults.ts'
 import { promiseText } from '../../../src/core/judge/promise.ts'
 import type { PeopleFigures } from '../../../src/core/judge/people.ts'

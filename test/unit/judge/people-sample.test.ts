@@ -1,7 +1,6 @@
 /** Which answers people rate: a block of 300 that no opinion has chosen. */
 import { describe, expect, it } from 'vitest'
-import { peopleFigures } from '../../../src/core/judge/people.ts'
-import { PeopleSampler, type AuditedAnswer } from '../../../src/core/judge/people-sample.ts'
+import { peopleFigures, PeopleSampler, type AuditedAnswer } from '../../../src/core/judge/people.ts'
 import {
   asEvidence,
   lossOf,
@@ -100,7 +99,7 @@ describe('the sample that people rate', () => {
   ])('of which %i are bad: %s', (bad, result) => {
     const pairs = audits(300, (index) => ({ rating: index < bad ? 'upstream' : 'both' }))
     const { answers: sample, earlierTries } = sampleOf(pairs)
-    const figures = peopleFigures({ sample, rate: 1, margin: 0.05, burstMs: 0, earlierTries })
+    const figures = peopleFigures({ sample, margin: 0.05, burstMs: 0, earlierTries })
     expect(figures).toMatchObject({ rated: 300, bad, result })
   })
 })

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import type { FreshAnswers, HeldOutRow } from '../../../src/core/gate/figures.ts'
 import { decide, type GateInput } from '../../../src/core/gate/gate.ts'
-import { asJudged } from '../../../src/core/judge/judged-row.ts'
-import { lossOf } from '../../../src/core/rollout/pair.ts'
 import {
+  asJudged,
   judgedOutcome,
   rejectionsOf,
   verdictOf,
   type JudgedRequest,
   type JudgeVerdict,
 } from '../../../src/core/judge/verdict.ts'
+import { lossOf } from '../../../src/core/rollout/pair.ts'
 
 const request = (
   adapted: JudgeVerdict,

@@ -7,10 +7,9 @@
  * Unknown keywords are ignored, as the standard asks (JSON Schema core, section 6.5).
  */
 import { AppError } from '../../../errors.ts'
-import { isKnownFormat } from './formats.ts'
-import { compilePattern, type Pattern } from './pattern.ts'
+import { isKnownFormat, compilePattern, type Pattern } from './pattern.ts'
 
-export interface PreparedSchema {
+interface PreparedSchema {
   schema: Record<string, unknown>
   /** source → pattern, of all patterns in the schema */
   patterns: ReadonlyMap<string, Pattern>

@@ -16,7 +16,7 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import type { FieldKind } from '../../../core/answer/field-rules.ts'
 import type { FreshAnswers } from '../../../core/gate/figures.ts'
-import type { JudgedAnswers } from '../../../core/judge/judged-row.ts'
+import type { JudgedAnswers } from '../../../core/judge/verdict.ts'
 import type { LongLogprobs } from '../../../core/route/confidence.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type {
