@@ -169,16 +169,6 @@ it('pays for no comparison twice where the judge answers all but one', async () 
   expect(usd).toBeCloseTo(10 * USD_OF_REPLY, 9)
 })
 
-it('counts what each comparison has cost once', async () => {
-  const { said, watched } = await judgedRoute()
-  said.others = 10
-  await watched.audit(10)
-  await watched.judged(10)
-  const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
-  // one reply each: the first one decides
-  expect(usd).toBeCloseTo(10 * USD_OF_REPLY, 9)
-})
-
 it('does not ask the judge about an answer that breaks after its beginning was given', async () => {
   const { said, watched } = await judgedRoute(true)
   await watched.audit(3)
