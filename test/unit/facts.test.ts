@@ -118,7 +118,12 @@ describe('what neither the logged answer nor the request states', () => {
     )
     // another ending, another word, another name: a judge says whether they are right
     expect(lost('Kowalczyks Termin mit Anna Schmidt', 'Kowalczyk', request)).toBe(false)
-    expect(lost('Kowalczyka', 'Kowalczyk', request)).toBe(false)
+    expect(lost('an Kowalczyka', 'Kowalczyk', request)).toBe(false)
+    // a first word of a sentence, and another first letter
+    expect(lost('These are two. There is more, Could you see?', '', 'Those? Where? Would')).toBe(
+      false
+    )
+    expect(lost('to Mr. Kowalzyk (Zürrich)', '', request)).toBe(true)
   })
 
   it('is no negation: that is for a judge', () => {

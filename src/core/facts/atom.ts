@@ -17,6 +17,8 @@ export interface Facts {
   atoms: readonly Atom[]
   /** all words without case and accents, in order, without those inside of other atoms */
   words: readonly string[]
+  /** those with a capital, which may be names */
+  names: readonly string[]
 }
 
 /** Stands in the text in place of an atom that has been read; of the private use area. */

@@ -20,6 +20,9 @@ const LIST_NUMBERS = /^[ \t]*\d{1,2}[.)][ \t]+/gm
 const WORD = /[\p{L}\p{M}]+/gu
 /** A word with a capital may be a name; shorter ones are too often like another word. */
 const NAME = /^\p{Lu}[\p{L}\p{M}]{4,39}$/u
+/** Behind a word, a number, a comma or a title: where no sentence begins, whose first word is mostly no name. */
+const WITHIN_SENTENCE =
+  /(?<=[\p{L}\p{M}\p{N},;\ue000][ \u00a0]|\(|(?<!\p{L})\p{Lu}\p{Ll}{0,2}\.[ \u00a0])\p{Lu}[\p{L}\p{M}]+/gu
 
 /** Of two spellings of a number both stay: "90 min" and "1.5 h". */
 const different = (atoms: readonly Atom[]): Atom[] => [
@@ -39,10 +42,12 @@ export const factsOf = (text: string): Facts => {
   let rest = takeAddresses(takeCode(clean, found), found)
   rest = takeTimes(takeDates(rest, found), found)
   rest = takeIdentifiers(takePhones(rest, found), found).replace(LIST_NUMBERS, '\n')
-  const words = takeNumbers(rest, found).match(WORD) ?? []
-  const names = words.filter((word) => NAME.test(word))
-  found.push(...names.map((word): Atom => ({ kind: 'name', form: fold(word) })))
-  return { text: clean, atoms: different(found), words: words.map(fold) }
+  rest = takeNumbers(rest, found)
+  const words = rest.match(WORD) ?? []
+  for (const word of rest.match(WITHIN_SENTENCE) ?? [])
+    if (NAME.test(word)) found.push({ kind: 'name', form: fold(word) })
+  const names = words.filter((word) => NAME.test(word)).map(fold)
+  return { text: clean, atoms: different(found), words: words.map(fold), names }
 }
 
 const WHOLE_DATE = /^\d{4}-\d\d-\d\d$/
@@ -64,11 +69,14 @@ const nationalForms = (form: string): string[] =>
 /** The last letters of a name change with its case and number. */
 const ENDING = 2
 
-/** Equal for two names where one has a letter more, less or another one before its ending, or two in another order. */
+/**
+ * Equal for two names of one first letter where one has a letter more, less or another one before its ending, or two in
+ * another order: "Where" is not like "There".
+ */
 const likenessesOf = (name: string): string[] => {
-  const [letters, ending] = [Array.from(name.slice(0, -ENDING)), name.slice(-ENDING)]
+  const [first, ...letters] = name.slice(0, -ENDING)
   return [letters, ...letters.map((_, at) => letters.toSpliced(at, 1))].map(
-    (some) => `${some.join('')} ${ending}`
+    (some) => `${first}${some.join('')} ${name.slice(-ENDING)}`
   )
 }
 
@@ -91,10 +99,11 @@ export class Support {
   /** words of all texts, once they are needed */
   private spoken: string | null = null
 
-  constructor(...all: readonly Pick<Facts, 'atoms' | 'words' | 'text'>[]) {
-    for (const { atoms, words, text } of all) {
+  constructor(...all: readonly Facts[]) {
+    for (const { atoms, words, names, text } of all) {
       for (const atom of atoms) this.add(atom)
       for (const word of words) this.words.add(word)
+      for (const name of names) this.names.add(name)
       this.texts.push(text)
     }
   }

@@ -75,7 +75,7 @@ export const indexKnown = ({ atoms }: KnownFacts, prompt = ''): Support => {
     const [value = '', unit = ''] = form.split(' ')
     return kind === 'number' ? numberAtom([value], unit) : { kind, form }
   })
-  return new Support({ atoms: read, words: [], text: '' }, factsOf(prompt))
+  return new Support({ atoms: read, words: [], names: [], text: '' }, factsOf(prompt))
 }
 
 /**
