@@ -33,9 +33,9 @@ import {
   waitForLog,
   waitForTemplates,
   waitForVerdicts,
-  type InternalizationView,
-  type TemplateView,
 } from './watch.ts'
+import type { InternalizationView } from '../src/views/internalization.ts'
+import type { TemplateView } from '../src/views/template.ts'
 
 /** as seen from the package's root, where npm runs its scripts */
 const TINY = 'models/tiny'

@@ -10,7 +10,8 @@ import { agree } from '../src/core/answer/agreement.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import type { Latency, Measured } from './result.ts'
 import type { DemoApplication } from './traffic.ts'
-import type { InternalizationView, TemplateView } from './watch.ts'
+import type { InternalizationView } from '../src/views/internalization.ts'
+import type { TemplateView } from '../src/views/template.ts'
 
 const LANES = 8
 const LATENCY_ROUNDS = 10

@@ -1,16 +1,13 @@
 /** Follows the proxy through its admin API and shows log, templates, training and verdicts. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../test/kit/process/proxy-process.ts'
-import type { internalizationSchema, templateSchema } from '../src/admin/api/schemas.ts'
+import type { InternalizationView } from '../src/views/internalization.ts'
+import type { TemplateView } from '../src/views/template.ts'
 import { percent } from '../src/cli/output.ts'
 import { evaluationRows, stageName, type Arm } from '../src/core/internalization/internalization.ts'
 import type { Segment } from '../src/core/template/template.ts'
 import type { StageProgress } from '../src/core/internalization/stage-progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
-
-export type TemplateView = z.infer<typeof templateSchema>
-export type InternalizationView = z.infer<typeof internalizationSchema>
 
 const POLL_MS = 400
 /** A large model reads many prompts between two lines of progress. */

@@ -216,6 +216,20 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/models': { ours: ['src/errors.ts'], packages: ['zod'], node: true },
+  // what is shown of a template, an internalization, a record: one shape for API, command line and page
+  'src/views': {
+    ours: [
+      'src/core',
+      'src/store/json-snapshot.ts',
+      'src/store/store.ts',
+      'src/lifecycle',
+      'src/savings',
+      'src/openai',
+      'src/errors.ts',
+    ],
+    packages: ['@hono/zod-openapi'],
+    node: false,
+  },
   'src/admin': {
     ours: [
       'src/core',
@@ -223,6 +237,7 @@ const RULES: Record<string, Rule> = {
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings',
+      'src/views',
       'src/openai',
       'src/errors.ts',
     ],
@@ -233,16 +248,16 @@ const RULES: Record<string, Rule> = {
     ours: [
       'src/admin/deps.ts',
       'src/admin/access',
-      'src/admin/reading',
       'src/core',
       'src/store/json-snapshot.ts',
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings',
+      'src/views',
       'src/openai',
       'src/errors.ts',
     ],
-    packages: ['hono', '@hono/node-server', 'diff'],
+    packages: ['hono', '@hono/node-server', 'diff', 'lru-cache'],
     node: DIGEST,
   },
   // pieces of a view, which a page of the command line is made of too: they know no session and no address

@@ -7,7 +7,7 @@ import { apiDocumentOf, createApiApp } from './api/api-app.ts'
 import type { AdminDeps, ApiDeps, RoleDeps } from './deps.ts'
 import { createPageApp } from './page/page-app.tsx'
 import { proofFile } from '../lifecycle/proof-file.ts'
-import { readInternalization } from './reading/read-internalization.ts'
+import { readInternalization } from '../views/internalization.ts'
 import { Turns } from './access/turns.ts'
 
 /** @returns an app that answers every path under it; errors of the API are thrown */

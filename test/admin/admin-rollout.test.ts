@@ -1,6 +1,6 @@
 /** The admin API of rollouts: evidence, the next stage, pairs to rate, ratings and their export. */
 import { describe, expect } from 'vitest'
-import { coverageStepSchema } from '../../src/admin/api/rollout-schemas.ts'
+import { coverageStepSchema } from '../../src/views/rollout.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAM, type LossStream } from '../../src/core/rollout/evidence.ts'
 import { evidenceFigures, type RolloutStage } from '../../src/core/rollout/stages.ts'

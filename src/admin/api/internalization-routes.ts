@@ -1,33 +1,51 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
-import type { Api } from './described.ts'
 import { createRoute, z } from '@hono/zod-openapi'
 import { checkedPath } from '../../core/answer/field-rules.ts'
-import { winningLora } from '../../core/internalization/internalization.ts'
+import type { ProofFile } from '../../core/proof/proof-file.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
 import { reject, retire } from '../../lifecycle/promote.ts'
-import { readEarlyAnswers, readRolloutReport, routeSteps } from '../../lifecycle/rollout-report.ts'
 import type { ApiDeps } from '../deps.ts'
 import {
-  readEvaluatedRows,
-  readInternalization,
-  readJudged,
-  readProgress,
-} from '../reading/read-internalization.ts'
-import { exampleSchema } from './example-schema.ts'
-import {
-  approvalSchema,
-  proofFileSchema,
   internalizationSchema,
+  internalizationSummary,
   internalizationSummarySchema,
-  listOf,
-  noteSchema,
-  optionalBody,
-  reasonSchema,
-  responses,
-} from './schemas.ts'
-import { internalizationSummary } from './views.ts'
+  internalizationView,
+  readInternalization,
+} from '../../views/internalization.ts'
+import { stored } from '../../views/shape.ts'
+import { listOf, noteSchema, optionalBody, reasonSchema, responses, type Api } from './route.ts'
+
+const exampleSchema = z
+  .object({
+    recordId: z.string(),
+    query: z.string().nullable(),
+    outcome: z.string().nullable().describe('of the upstream: text, tool-calls, refusal, …'),
+    promptedAnswer: z.string().nullable().describe('from the log'),
+    adaptedAnswer: z.string().describe("'' if the lora was not asked"),
+    deferred: z.string().nullable().describe('why it goes to the upstream at any confidence'),
+    foundLate: z.string().nullable().describe('fault that is known after the answer is streamed'),
+    agrees: z.boolean(),
+    similarity: z.number(),
+    confidence: z.number().describe('natural logarithm of a probability'),
+    isAboveThreshold: z.boolean().nullable(),
+    freshUpstreamAnswer: z.string().nullable(),
+    fieldsApart: z.array(z.string()).describe('of JSON, at most 50'),
+  })
+  .openapi('Example')
+
+const approvalSchema = noteSchema.extend({
+  now: z.boolean().optional().describe('true: without waiting for evidence and time'),
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe('of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`'),
+})
+
+const proofFileSchema = stored<ProofFile>('format 1, described in docs/evidence.md')
 
 const params = z.object({ id: z.string() })
 const body = optionalBody(reasonSchema)
@@ -143,21 +161,7 @@ const addReading = (app: Api, deps: ApiDeps): void => {
 
   app.openapi(getRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const lora = winningLora(row)
-    const history = await internalizations.history(row.id)
-    const details = {
-      holdout: row.plan?.holdout ?? null,
-      earlierTries: row.plan?.earlierTries ?? null,
-      history,
-      coverageSteps: routeSteps(row, history),
-      progress: await readProgress(deps.store, row),
-      evaluatedRows: await readEvaluatedRows(deps.store, row),
-      rollout: await readRolloutReport(deps.store, row.id),
-      feedback: lora === null ? null : await deps.store.feedback.counts(lora),
-      judge: await readJudged(deps.store, row),
-      early: await readEarlyAnswers(deps.store, row),
-    }
-    return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
+    return context.json(await internalizationView(deps.store, row), 200)
   })
 
   app.openapi(proofRoute, async (context) => {

@@ -1,21 +1,50 @@
 /** The log: records, forgetting and savings; and the status and the settings of the process. */
-import type { Api } from './described.ts'
 import { createRoute, z } from '@hono/zod-openapi'
 import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.ts'
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import type { AdminDeps } from '../deps.ts'
-import { queryOf } from '../reading/records-filter.ts'
-import { savingsSchema } from './economics-schemas.ts'
-import {
-  forgetReportSchema,
-  forgetRequestSchema,
-  jsonBody,
-  listOf,
-  recordSchema,
-  responses,
-} from './schemas.ts'
-import { recordView } from './views.ts'
+import { savingsSchema } from '../../views/money.ts'
+import { queryOf, recordSchema, recordView } from '../../views/record.ts'
+import { jsonBody, listOf, responses, type Api } from './route.ts'
+
+const forgetRequestSchema = z
+  .object({
+    recordIds: z.array(z.string()).min(1).max(1000).optional(),
+    tenant: z.string().min(1).optional().describe('tenant of records and templates'),
+    user: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('`user`, `safety_identifier` or `metadata.user_id` of the request as logged'),
+    retire: z
+      .boolean()
+      .default(false)
+      .describe('also retire the routes of the loras trained on the records, and delete the loras'),
+    dryRun: z.boolean().default(false).describe('report only; nothing is deleted'),
+  })
+  .openapi('ForgetRequest', { description: 'Selects the records that match every given field' })
+
+const forgetReportSchema = z
+  .object({
+    dryRun: z.boolean(),
+    records: z.number(),
+    bodies: z.number().nullable().describe('null in a dry run'),
+    learned: z
+      .array(
+        z.object({
+          id: z.string(),
+          templateVersion: z.string(),
+          state: z.string().describe('afterwards'),
+          trained: z.number().describe('of the records'),
+          heldOut: z.number(),
+          loras: z.array(z.string()),
+        })
+      )
+      .describe('internalizations that used the records'),
+    task: z.string().nullable().describe('work left for the worker'),
+  })
+  .openapi('ForgetReport')
 
 const recordsRoute = createRoute({
   method: 'get',

@@ -1,18 +1,123 @@
 /** Ratings: pairs to rate, the rating of a record, and the export of all ratings and feedback. */
-import type { Api } from './described.ts'
 import { createRoute, z } from '@hono/zod-openapi'
+import { DRAWN_SIDES, MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
+import { PAIR_OUTCOMES, RATINGS, type PairOutcome } from '../../core/rollout/pair.ts'
 import { exportedRatings } from '../../lifecycle/ratings/exported-ratings.ts'
 import { ratePair, shownPairs } from '../../lifecycle/ratings/rating.ts'
 import type { AdminDeps } from '../deps.ts'
-import { readInternalization } from '../reading/read-internalization.ts'
-import {
-  exportedRatingSchema,
-  pairSchema,
-  pairsQuerySchema,
-  ratedSchema,
-  ratingRequestSchema,
-} from './rollout-schemas.ts'
-import { jsonBody, responses } from './schemas.ts'
+import { readInternalization } from '../../views/internalization.ts'
+import { time } from '../../views/shape.ts'
+import { jsonBody, responses, type Api } from './route.ts'
+
+const outcomeSchema = z.enum(PAIR_OUTCOMES)
+const place = z.enum(['a', 'b'])
+
+/** There is nothing to choose between, or the lora's answer was none. */
+const WITHOUT_RATING = new Set<PairOutcome>([
+  'draft-agreed',
+  'draft-disagreed',
+  'withheld',
+  'fallback',
+  'unusable',
+])
+
+const pairSchema = z
+  .object({
+    place: z.number(),
+    recordId: z.string().nullable(),
+    at: time,
+    query: z.string().nullable(),
+    answers: z
+      .object({ a: z.string(), b: z.string() })
+      .nullable()
+      .describe('in a fixed order; one that is not plain text is named, such as `[tool-calls]`'),
+    isRated: z.boolean(),
+    revealed: z
+      .object({
+        lora: place,
+        outcome: outcomeSchema,
+        reason: z.string().nullable(),
+        similarity: z.number(),
+        confidence: z.number().nullable(),
+        secondUpstreamAnswer: z.string().nullable(),
+        rating: z.enum(RATINGS).nullable(),
+      })
+      .nullable()
+      .describe('null unless `revealed=true`'),
+  })
+  .openapi('Pair', { description: 'An audited request with both answers' })
+
+const pairsQuerySchema = z
+  .object({
+    limit: z.coerce.number().int().min(1).max(500).default(20),
+    before: z.coerce.number().int().min(1).optional().openapi({
+      description: '`next` of the previous page',
+    }),
+    outcome: outcomeSchema.optional(),
+    revealed: z.enum(['true', 'false']).default('false').openapi({
+      description: 'true: also which answer is the lora`s, and the figures of the pair',
+    }),
+  })
+  .refine(
+    ({ outcome, revealed }) =>
+      revealed === 'true' || outcome === undefined || !WITHOUT_RATING.has(outcome),
+    {
+      path: ['outcome'],
+      message: 'these have no two answers to rate; they are shown with revealed=true',
+    }
+  )
+
+const ratingRequestSchema = z
+  .object({
+    right: z
+      .enum(['a', 'b', ...RATINGS])
+      .nullable()
+      .optional()
+      .describe('of a pair: which answer is right. Null removes the rating'),
+    rating: z
+      .enum(THUMBS)
+      .nullable()
+      .optional()
+      .describe('of any record: the answer that its client got. Null removes the rating'),
+    comment: z.string().max(MAX_COMMENT_CHARS).optional().describe('beside `rating`'),
+  })
+  .refine(({ right, rating }) => (right === undefined) !== (rating === undefined), {
+    path: ['right'],
+    message: 'give either `right`, for a pair, or `rating`, for the answer that the client got',
+  })
+  .refine(({ comment, rating }) => comment === undefined || typeof rating === 'string', {
+    path: ['comment'],
+    message: 'requires a `rating`',
+  })
+  .openapi('RatingRequest')
+
+const ratedSchema = z
+  .object({
+    record: z.string(),
+    right: z
+      .enum(['a', 'b', ...RATINGS])
+      .nullable()
+      .optional(),
+    rating: z.enum(THUMBS).nullable().optional(),
+  })
+  .openapi('Rated', { description: 'The rating as it was given' })
+
+const exportedRatingSchema = z
+  .object({
+    kind: z.enum(['pair', 'feedback']),
+    recordId: z.string().nullable(),
+    templateVersion: z.string().nullable(),
+    lora: z.string().nullable(),
+    answeredBy: z.enum(['lora', 'upstream']),
+    side: z.enum(DRAWN_SIDES).nullable().describe('that the record was drawn for'),
+    conversation: z.string().nullable(),
+    rating: z.enum([...RATINGS, ...THUMBS]),
+    counts: z.boolean().describe('whether it is evidence'),
+    comment: z.string().nullable(),
+    by: z.enum(['admin', 'application']),
+    at: time,
+  })
+  .openapi('ExportedRating')
 
 const params = z.object({ id: z.string() })
 

@@ -1,28 +1,44 @@
 /** Templates: traffic, economics, and the start and rollback of an internalization. */
-import type { Api } from './described.ts'
 import { createRoute, z } from '@hono/zod-openapi'
-import { newInternalization } from '../../core/internalization/internalization.ts'
-import type { Template } from '../../core/template/template.ts'
+import { MAX_NOTE_CHARS, newInternalization } from '../../core/internalization/internalization.ts'
+import { MAX_LABEL_CHARS } from '../../core/template/template.ts'
 import { removeFieldRule, setFieldRule } from '../../lifecycle/fields/field-rules.ts'
 import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
-import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
+  internalizationSummary,
   internalizationSummarySchema,
+} from '../../views/internalization.ts'
+import {
+  fieldRuleSchema,
+  readTemplate,
+  templateFiguresOf,
+  templateFiguresSchema,
+  templateSchema,
+  templateSummaries,
+  templateSummarySchema,
+  templateView,
+} from '../../views/template.ts'
+import {
   jsonBody,
-  labelSchema,
   listOf,
   noteSchema,
   optionalBody,
   reasonSchema,
   responses,
-  templateSchema,
-  templateFiguresSchema,
-  templateSummarySchema,
-} from './schemas.ts'
-import { fieldRuleRequestSchema, fieldRuleSchema } from './field-schemas.ts'
-import { internalizationSummary, templateFigures, templateSummary } from './views.ts'
-import { itemAt, valueIn } from '../../core/lists.ts'
+  type Api,
+} from './route.ts'
+
+const labelSchema = z.object({
+  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null removes it'),
+})
+
+/** One rule of a template. */
+const fieldRuleRequestSchema = z.object({
+  path: fieldRuleSchema.shape.path,
+  rule: fieldRuleSchema.shape.rule.nullable().describe('null removes the rule of the path'),
+  why: z.string().max(MAX_NOTE_CHARS).default('').describe('required for a rule'),
+})
 
 const params = z.object({ version: z.string() })
 
@@ -90,37 +106,14 @@ const rollbackRoute = createRoute({
 const addReading = (app: Api, deps: AdminDeps): void => {
   const { store } = deps
 
-  const summaries = async (templates: Template[]) => {
-    const economics = await deps.economics.assess(templates)
-    const caches = await deps.economics.caches()
-    const facts = await readTemplateFacts(store, templates)
-    return facts.map((fact) => {
-      const { version } = fact.template
-      return templateSummary(
-        fact,
-        valueIn(economics, version),
-        caches.templates.get(version) ?? null
-      )
-    })
-  }
-
   app.openapi(listRoute, async (context) => {
-    const templates = await store.templates.list()
-    if (context.get('role') === 'full')
-      return context.json({ data: await summaries(templates) }, 200)
-    const economics = await deps.economics.assess(templates)
-    const facts = await readTemplateFacts(store, templates)
-    const data = facts.map((fact) =>
-      templateFigures(fact, valueIn(economics, fact.template.version))
-    )
-    return context.json({ data }, 200)
+    const shown = context.get('role') === 'full' ? templateSummaries : templateFiguresOf
+    return context.json({ data: await shown(deps, await store.templates.list()) }, 200)
   })
 
   app.openapi(getRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
-    const summary = itemAt(await summaries([template]), 0)
-    const fields = await store.templates.fields(template.version)
-    return context.json({ ...template, ...summary, fields }, 200)
+    return context.json(await templateView(deps, template), 200)
   })
 }
 

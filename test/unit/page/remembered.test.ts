@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRemembered } from '../../../src/admin/reading/remembered.ts'
+import { createRemembered } from '../../../src/admin/page/internalization/remembered.ts'
 
 describe('what takes long to read', () => {
   let now = 0

@@ -23,7 +23,7 @@ import {
   readJudged,
   readProgress,
   type Judged,
-} from '../../reading/read-internalization.ts'
+} from '../../../views/internalization.ts'
 import { loadAnswers } from '../answers/load-answers.ts'
 import { mistakeOfAnswer, mistakeOfPair, type Mistake } from './mistakes.tsx'
 import type { MoneyProps } from './money.tsx'

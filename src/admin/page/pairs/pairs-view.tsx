@@ -12,7 +12,7 @@ import {
   type Right,
   type ShownPair,
 } from '../../../lifecycle/ratings/rating.ts'
-import { readInternalization } from '../../reading/read-internalization.ts'
+import { readInternalization } from '../../../views/internalization.ts'
 import type { AddView, PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { counted } from '../parts/format.ts'

@@ -3,7 +3,7 @@ import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../../core/log/record-filte
 import { BASE } from '../env.ts'
 import { ChoiceFilter, Filter, TextFilter, TimeFilter } from '../parts/filter.tsx'
 import { OUTCOME_WORDS } from './outcome.tsx'
-import type { RecordsFilter } from '../../reading/records-filter.ts'
+import type { RecordsFilter } from '../../../views/record.ts'
 
 export const PATH = `${BASE}/records`
 

@@ -13,7 +13,7 @@ import { Line } from '../parts/text.tsx'
 import { MAX_EXPORTED } from './export.ts'
 import { Filters, PATH } from './filters.tsx'
 import { Outcome } from './outcome.tsx'
-import type { RecordsFilter } from '../../reading/records-filter.ts'
+import type { RecordsFilter } from '../../../views/record.ts'
 
 /** Of a preview: about a line of the table. */
 const PREVIEW_CHARS = 90

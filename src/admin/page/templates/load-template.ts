@@ -9,11 +9,7 @@ import type { AppliedTerms } from '../../../core/terms/terms.ts'
 import type { TemplateCache } from '../../../savings/caches.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
-import {
-  readTemplate,
-  readTemplateFacts,
-  type TemplateFacts,
-} from '../../reading/template-facts.ts'
+import { readTemplate, readTemplateFacts, type TemplateFacts } from '../../../views/template.ts'
 import type { Names } from '../links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
 import { nonEmpty, zip } from '../../../core/lists.ts'

@@ -2,7 +2,7 @@
 import type { InternalizationState } from '../../../core/internalization/internalization.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { AdminDeps } from '../../deps.ts'
-import { readTemplateFacts, type TemplateFacts } from '../../reading/template-facts.ts'
+import { readTemplateFacts, type TemplateFacts } from '../../../views/template.ts'
 import { pageOf } from '../parts/filter.tsx'
 
 export const ROWS = 50
