@@ -36,6 +36,7 @@ import { embeddedEngine } from './task/engines.ts'
 import { trainingFigures } from './task/figures.ts'
 import { benchmark } from './harness/measure.ts'
 import { optional, readOptions } from './harness/options.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
 
 const MODEL = 'gpt-4o-mini'
 const LANES = 8
@@ -239,11 +240,13 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
   ARMS: 'query-only',
-  TRAIN_ROWS: String(args.train),
-  HOLDOUT_ROWS: String(args.holdout),
-  START_EXCHANGES: String(args.train + args.holdout),
+  ...changedConstants({
+    auditShare: 0,
+    trainRows: args.train,
+    holdoutRows: args.holdout,
+    startExchanges: args.train + args.holdout,
+  }),
   // the conversations are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),

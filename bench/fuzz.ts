@@ -264,10 +264,9 @@ const run = async (folder: string): Promise<void> => {
   try {
     const [port] = (await once(upstream, 'message')) as [number]
     const env = {
-      ...loopSettings(),
+      ...loopSettings({ constants: { shedDelayMs: 0 } }),
       DATA_DIR: folder,
       UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`,
-      SHED_DELAY_MS: '0',
     }
     server = await startWatched(env, built.pathOf('src/cli.ts'))
     await goLive(server.proxy, new Dice(args.seed))

@@ -31,6 +31,7 @@ import type { Order } from './hostile-bodies-process.ts'
 import { spread, withBar, type Figures } from '../test/kit/report.ts'
 import { readOptions } from './harness/options.ts'
 import { benchmark } from './harness/measure.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
 
 const BAR_MS = 100
 const HARMLESS = 'one_string'
@@ -152,7 +153,7 @@ const openTargets = async (folder: string, upstreamPort: number): Promise<Target
     UPSTREAM_BASE_URL: `http://127.0.0.1:${upstreamPort}/v1`,
     TENANT_SECRET,
     AUTO_INTERNALIZE: 'false',
-    SHED_DELAY_MS: '0',
+    ...changedConstants({ shedDelayMs: 0 }),
   }
   const [open, keyed] = ['open', 'keyed'].map((name) => join(folder, name))
   await fill(open!)

@@ -32,6 +32,7 @@ import { startChatUpstream } from '../test/kit/upstream/chat-upstream.ts'
 import { benchmark } from './harness/measure.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { learnFromAll, TRAFFIC_LANES } from './task/traffic.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
 
 const JUDGE = 'claude-judge'
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
@@ -81,17 +82,15 @@ const environmentOf = (folder: string, model: string, baseUrl: string): Record<s
     ENGINE: 'onnx',
     MODEL_PATH: model,
     ARMS: 'query-only',
-    TRAIN_ROWS: String(args.train),
-    HOLDOUT_ROWS: String(args.holdout),
+    ...changedConstants({ auditShare: 0, trainRows: args.train, holdoutRows: args.holdout }),
     TRAIN_MINUTES: String(args.minutes),
     BURST_MINUTES: '0',
     AUTO_INTERNALIZE: 'false',
     AUTO_PROMOTE: 'true',
     ROLLOUT_STAGES: '1',
-    AUDIT_SHARE: '0',
     ADAPTED_TIMEOUT_MS: '60000',
     JUDGE_MODEL: JUDGE,
-    JUDGE_USD: '100',
+    PROOF_USD: '100',
     STREAM_EARLY: String(args.early),
   }
 }

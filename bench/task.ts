@@ -3,6 +3,7 @@
  * directory, the official client. Traffic in, template live (or rejected with its reason), fresh
  * test rows, one table. See bench/RESULTS.md.
  */
+import type { ScheduleName } from '../src/core/learn/schedule.ts'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +30,8 @@ import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/r
 import { sendAll } from '../test/kit/traffic/send-all.ts'
 import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
 import { optional, readOptions } from './harness/options.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
+import type { ConstantChanges } from '../src/config/constants.ts'
 
 const CLIENT_MODEL = 'gpt-4o-mini'
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
@@ -139,33 +142,27 @@ const compareArms = (
 }
 
 /** The figures are those of the last stage; a shift goes through all of them. */
-const rolloutSettings = (): Record<string, string> =>
-  args.shift === undefined
-    ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
-    : { AUDIT_SHARE: String(args.auditShare), ROLLOUT_MIN_HOURS: '0' }
+const rolloutConstants = (): ConstantChanges =>
+  args.shift === undefined ? { auditShare: 0 } : { auditShare: args.auditShare, rolloutMinHours: 0 }
 
-const rowSettings = (): Record<string, string> => {
-  if (args.exchanges > 0) return { AUTO_INTERNALIZE: 'false' }
-  const { train, holdout } = args
-  return {
-    TRAIN_ROWS: String(train),
-    HOLDOUT_ROWS: String(holdout),
-    START_EXCHANGES: String(train + holdout),
-  }
-}
+const rowConstants = ({ train, holdout, exchanges } = args): ConstantChanges =>
+  exchanges > 0 ? {} : { trainRows: train, holdoutRows: holdout, startExchanges: train + holdout }
 
 const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
-  ...(args.grow ? {} : rolloutSettings()),
+  ...(!args.grow && args.shift === undefined && { ROLLOUT_STAGES: '1' }),
   ARMS: args.learn,
-  ...(args.grow ? {} : rowSettings()),
+  ...(!args.grow && args.exchanges > 0 && { AUTO_INTERNALIZE: 'false' }),
+  ...changedConstants({
+    ...(!args.grow && { ...rolloutConstants(), ...rowConstants() }),
+    schedule: args.schedule as ScheduleName,
+  }),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(args.minutes),
-  SCHEDULE: args.schedule,
   MARGIN: String(args.margin),
 })
 

@@ -20,6 +20,7 @@ import { startLoad, type Load } from './upgrade/load.ts'
 import { startUpstream } from './upgrade/upstream.ts'
 import { readOptions } from './harness/options.ts'
 import { benchmark } from './harness/measure.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
 
 const args = readOptions({
   rounds: 3,
@@ -76,7 +77,7 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
         TENANT_SECRET: 'secret-of-the-benchmark',
         DRAIN_IDLE_SECONDS: String(args.idleSeconds),
         // a machine without a free core would shed requests, and cut answers after a minute
-        SHED_DELAY_MS: '0',
+        ...changedConstants({ shedDelayMs: 0 }),
         DRAIN_SECONDS: '300',
       },
       { cli, port: ports[index]!, flags: ['--no-worker'] }

@@ -3,6 +3,7 @@
  * prompt through the proxy, and the proxy internalizes it.
  * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
  */
+import type { ScheduleName } from '../src/core/learn/schedule.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +37,7 @@ import {
 } from './watch.ts'
 import type { InternalizationView } from '../src/views/internalization.ts'
 import type { TemplateView } from '../src/views/template.ts'
+import { changedConstants } from '../test/kit/process/loop-settings.ts'
 
 /** as seen from the package's root, where npm runs its scripts */
 const TINY = 'models/tiny'
@@ -103,21 +105,23 @@ const environment = (
   ENGINE_TOKEN: upstream.token,
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  TRAIN_ROWS: String(TRAIN_ROWS),
-  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
-  START_EXCHANGES: String(TRAIN_ROWS + HOLDOUT_ROWS),
+  ...changedConstants({
+    auditShare: 0,
+    trainRows: TRAIN_ROWS,
+    holdoutRows: HOLDOUT_ROWS,
+    startExchanges: TRAIN_ROWS + HOLDOUT_ROWS,
+    schedule: args.schedule as ScheduleName,
+    stages: 2,
+    // examples that a row retrieves make the early stages twice as long
+    examples: 0,
+    // the demo must also work on a busy machine
+    shedDelayMs: 0,
+  }),
   // all traffic comes within three minutes, and the requests are drawn independently
   BURST_MINUTES: '0',
   TRAIN_MINUTES: String(minutes),
-  SCHEDULE: args.schedule,
-  STAGES: '2',
   // three minutes are not enough for both
   ARMS: 'schedule',
-  // examples that a row retrieves make the early stages twice as long
-  EXAMPLES: '0',
-  // the demo must also work on a busy machine
-  SHED_DELAY_MS: '0',
 })
 
 const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {

@@ -8,6 +8,33 @@ const IN = '0.2'
 const SETTINGS: Record<string, string> = {
   DATABASE_CA_FILE: 'sslrootcert in DATABASE_URL names the file',
   JUDGE_SAME_FAMILY: 'a judge is always of another maker than the models that it judges',
+  JUDGE_USD: 'PROOF_USD bounds what judge and other models may cost together',
+  MODEL_PROOF_USD: 'PROOF_USD bounds what judge and other models may cost together',
+  CAPTURE_EXCEPT: 'a - before a tenant in CAPTURE_TENANTS excepts it',
+  WEBHOOK_FORMAT: 'events are signed with WEBHOOK_SECRET, and messages for Slack without it',
+  DATABASE_POOL: 'every process opens up to 10 connections',
+  MAX_CONNECTIONS: 'the limit is 16384; a load balancer may have a lower one',
+  MAX_IN_FLIGHT_REQUESTS: 'the limit is 10000; MAX_IN_FLIGHT_BYTES bounds their memory',
+  SHED_DELAY_MS: 'requests are refused above a delay of 500 ms',
+  ROUTES_MAX_AGE_SECONDS: 'it is 300',
+  CAPTURE_MAX_BYTES: 'it is 4 MiB',
+  LOG_QUEUE_MAX_BYTES: 'it is 64 MiB',
+  ENGINE_START_MINUTES: 'it is 10',
+  ENGINE_IDLE_MINUTES: 'it is 15',
+  CHECK_SECONDS: 'a comparison may take 60 seconds',
+  DETECT_MIN_SESSIONS: 'it is 30',
+  START_EXCHANGES: 'it is 300; internalize begins with fewer',
+  TRAIN_ROWS: 'it is 6000',
+  HOLDOUT_ROWS: 'it is 500',
+  MIN_COVERAGE: 'it is 0.2',
+  SCHEDULE: 'ARMS=schedule trains by an exponential one',
+  STAGES: 'ARMS=schedule has 4 stages',
+  EXAMPLES: 'a row of the first stage retrieves 4 examples',
+  SEED: 'every training has the same seed',
+  AUDIT_SHARE: 'it is 0.03; AUDIT_USD_PER_DAY bounds its cost',
+  ROLLOUT_MIN_HOURS: 'every stage takes a day at least; promote --now ends it earlier',
+  ROLLBACK_EVIDENCE: 'a route is rolled back at a capital of 300',
+  STEP_EVIDENCE: 'a stage may begin at a capital of 20',
   CHECK_SQL: 'CHECK_COMMAND or CHECK_URL compares SQL, such as the example in docs/check.md',
   LEARNING_CURVE: 'scan and the page say what more exchanges are worth, from how the route grew',
   TINKER_BASE_MODEL: 'a vLLM of your own serves loras (docs/gpu.md)',
@@ -26,7 +53,7 @@ const VERBS: Record<string, string> = {
 
 const sentence = (name: string, instead: string): string => `${name} left in ${IN}: ${instead}`
 
-/** @public every name of the tables, for a test that none is still read */
+/** @public every name of the tables, for the test that none of them is still read */
 export const GONE_NAMES = { settings: Object.keys(SETTINGS), verbs: Object.keys(VERBS) }
 
 /** @returns a sentence for each setting that is gone and has a value */

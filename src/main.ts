@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { Registry } from 'prom-client'
 import type { Config } from './config/config.ts'
 import { loadPrices, loadUpstreams, trainingTerms } from './config/config-files.ts'
+import { CHANGED_CONSTANTS, isChanged } from './config/constants.ts'
 import { loadSecrets } from './config/data-dir.ts'
 import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
@@ -178,6 +179,7 @@ const openWatchedStore = async (config: Config, { fault, onClose }: Opening) => 
 /** @returns the port that the server listens on */
 const open = async (config: Config, opening: Opening): Promise<number> => {
   const { options, logger, registry, fault, onClose } = opening
+  if (isChanged(config)) logger.warn(config.changedConstants, CHANGED_CONSTANTS)
   const upstreams = await loadUpstreams(config, process.env)
   for (const consent of trainingTerms(config, upstreams).idleConsent)
     logger.warn({ consent }, 'TRAINING_CONSENT names a host that no upstream has')

@@ -275,6 +275,7 @@ const RULES: Record<string, Rule> = {
   'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
   'src/config/config.ts': {
     ours: [
+      'src/config/constants.ts',
       'src/config/database-url.ts',
       'src/config/environment.ts',
       'src/config/settings.ts',
@@ -286,7 +287,13 @@ const RULES: Record<string, Rule> = {
   'src/config/settings.ts': { ours: ['src/config/environment.ts'], packages: [], node: false },
   'src/config/database-url.ts': { ours: [], packages: [], node: false },
   'src/config/environment.ts': {
-    ours: ['src/config/database-url.ts', 'src/core', 'src/errors.ts', 'src/gone.ts'],
+    ours: [
+      'src/config/constants.ts',
+      'src/config/database-url.ts',
+      'src/core',
+      'src/errors.ts',
+      'src/gone.ts',
+    ],
     packages: ['zod'],
     node: false,
   },

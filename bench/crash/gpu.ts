@@ -71,15 +71,18 @@ const proxyEnvironment = (
   upstream: ReplayUpstream,
   engine: GpuProcess
 ): Record<string, string> => ({
-  ...loopSettings({ promotes: true, minSessions: 60, trainRows: ROWS }),
+  ...loopSettings({
+    promotes: true,
+    minSessions: 60,
+    trainRows: ROWS,
+    constants: { stages: 2, examples: 0 },
+  }),
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ENGINE: 'http',
   ENGINE_URL: engine.baseUrl,
   ENGINE_TOKEN: engine.token,
-  STAGES: '2',
   ARMS: 'schedule',
-  EXAMPLES: '0',
   // the engine is away again and again, which is said each time
   LOG_LEVEL: 'silent',
 })

@@ -89,7 +89,7 @@ export const runLoop = async (context: PartContext): Promise<Figures> => {
   const options = ['--task', task, ...sizes, '--learn', 'query-only', '--arms', 'none']
   return withEngine(context, models[0]!, async ({ process: engine }) => {
     const args = ['--import', 'tsx', 'bench/task.ts', '--engine-url', engine.baseUrl, '--out', out]
-    const env = { ...process.env, ENGINE_TOKEN: engine.token, DETECT_MIN_SESSIONS: '40' }
+    const env = { ...process.env, ENGINE_TOKEN: engine.token }
     await run(process.execPath, [...args, ...options], [0], { env })
     return (JSON.parse(readFileSync(out, 'utf8')) as Report).figures
   })

@@ -13,7 +13,7 @@ import {
   type LeastLoss,
 } from '../../src/core/rollout/evidence.ts'
 
-/** Capital at which a route is rolled back, and drift is reported: ROLLBACK_EVIDENCE. */
+/** Capital at which a route is rolled back, and drift is reported. */
 export const ALARM_CAPITAL = 300
 /** The same for a rollback: pairs begin with a part of the capital. */
 export const ROLLBACK_CAPITAL = ALARM_CAPITAL / SHARE_OF_PAIRS

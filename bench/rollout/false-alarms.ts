@@ -7,7 +7,7 @@ import { decidedBy } from './exact.ts'
 import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'
 
-/** Capital at which the next stage may begin: STEP_EVIDENCE. */
+/** Capital at which the next stage may begin. */
 export const STEP_CAPITAL = 20
 
 /**

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseConfig, type Config } from '../config/config.ts'
+import { CHANGED_CONSTANTS, isChanged } from '../config/constants.ts'
 import { economicsSettings, loadPrices, loadRubric, loadUpstreams } from '../config/config-files.ts'
 import { loadWorkerId, lockDataDir, lockHolder } from '../config/data-dir.ts'
 import type { Internalization } from '../core/internalization/internalization.ts'
@@ -187,6 +188,7 @@ export const asWorker = async (use: (deps: OpenWorkerDeps) => Promise<void>): Pr
   const config = readConfig()
   const unlock = await lockDataDir(config.dataDir, 'worker')
   const logger = createLogger(config.logLevel)
+  if (isChanged(config)) logger.warn(config.changedConstants, CHANGED_CONSTANTS)
   const fault = openWorkerFaults(logger)
   const store = await openStore(config, {
     // a worker without its store must not count as running: its supervisor starts it again

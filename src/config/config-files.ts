@@ -35,7 +35,7 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   trafficShare: trafficShares({ share: 1 }, config.rollout).trafficShare,
   trainSeconds: config.internalize.trainSeconds,
   arms: config.internalize.arms,
-  modelProofUsd: config.internalize.modelProofUsd,
+  proofUsd: config.internalize.proofUsd,
   hasJudge: config.judge !== null,
   // without a key the evaluation cannot buy fresh answers
   upstreamReplays:

@@ -6,7 +6,13 @@ import type { InternalizeOptions } from '../core/internalization/internalization
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
 import { parseDatabaseUrl, type DatabaseServer } from './database-url.ts'
-import { parseEnvironment, type Environment, type ParseOptions } from './environment.ts'
+import type { Constants } from './constants.ts'
+import {
+  parseEnvironment,
+  type Environment,
+  type Parsed,
+  type ParseOptions,
+} from './environment.ts'
 import { settingsOf } from './settings.ts'
 
 const MINUTE_MS = 60_000
@@ -26,17 +32,17 @@ type EngineConfig =
   | { kind: 'onnx'; modelPath: string | null; encoderPath: string | null; threads: number }
   | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
 
-const machineOf = (env: Environment): EngineMachine | null =>
+const machineOf = (env: Environment, constants: Constants): EngineMachine | null =>
   env.ENGINE_START_COMMAND === null
     ? null
     : {
         startCommand: env.ENGINE_START_COMMAND,
         stopCommand: env.ENGINE_STOP_COMMAND,
-        startMs: env.ENGINE_START_MINUTES * MINUTE_MS,
-        idleMs: env.ENGINE_IDLE_MINUTES * MINUTE_MS,
+        startMs: constants.engineStartMinutes * MINUTE_MS,
+        idleMs: constants.engineIdleMinutes * MINUTE_MS,
       }
 
-const engineOf = (env: Environment): EngineConfig => {
+const engineOf = (env: Environment, constants: Constants): EngineConfig => {
   switch (env.ENGINE) {
     case 'onnx':
       return {
@@ -47,7 +53,7 @@ const engineOf = (env: Environment): EngineConfig => {
       }
     case 'http': {
       const { ENGINE_URL: url, ENGINE_TOKEN: token } = env
-      return { kind: 'http', url: url!, token, machine: machineOf(env) }
+      return { kind: 'http', url: url!, token, machine: machineOf(env, constants) }
     }
     default:
       return { kind: env.ENGINE }
@@ -60,11 +66,11 @@ interface DatabaseConfig {
 }
 
 /** null: SQLite in the data directory */
-const databaseOf = (env: Environment): DatabaseConfig | null => {
+const databaseOf = (env: Environment, { databasePool }: Constants): DatabaseConfig | null => {
   if (env.DATABASE_URL === null) return null
   const parsed = parseDatabaseUrl(env.DATABASE_URL)
   // a URL with a mistake was refused with the environment
-  return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
+  return 'server' in parsed ? { server: parsed.server, poolSize: databasePool } : null
 }
 
 /** null: bodies are stored as they are */
@@ -74,41 +80,39 @@ const redactOf = ({ REDACT, REDACT_PATTERNS }: Environment): RedactOptions | nul
     : { detectors: REDACT, patterns: REDACT_PATTERNS }
 
 /** null: no spans are sent */
-const tracingOf = (env: Environment): { endpoint: string; serviceName: string } | null =>
-  env.OTEL_EXPORTER_OTLP_ENDPOINT === null
-    ? null
-    : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME }
+const tracingOf = ({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }: Environment) =>
+  endpoint === null ? null : { endpoint }
 
-const serverOf = (env: Environment) => ({
+const serverOf = (env: Environment, { maxConnections }: Constants) => ({
   /** further names of the server, in lower case */
   allowedHosts: env.ALLOWED_HOSTS,
-  maxConnections: env.MAX_CONNECTIONS,
+  maxConnections,
   drainMs: env.DRAIN_SECONDS * 1000,
   drainIdleMs: env.DRAIN_IDLE_SECONDS * 1000,
 })
 
-/** null: no events are sent */
+/** Without a secret it is Slack's: its messages have no signature. null: no events are sent */
 const webhookOf = (env: Environment): { url: string; secret: string | null } | null =>
   env.WEBHOOK_URL === null ? null : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET }
 
-const internalizeOf = (env: Environment): InternalizeOptions => ({
-  minSessions: env.DETECT_MIN_SESSIONS,
+const internalizeOf = (env: Environment, constants: Constants): InternalizeOptions => ({
+  minSessions: constants.detectMinSessions,
   auto: env.AUTO_INTERNALIZE,
   autoPromote: env.AUTO_PROMOTE,
-  startExchanges: Math.min(env.START_EXCHANGES, env.TRAIN_ROWS + env.HOLDOUT_ROWS),
-  trainRows: env.TRAIN_ROWS,
-  holdoutRows: env.HOLDOUT_ROWS,
+  startExchanges: Math.min(constants.startExchanges, constants.trainRows + constants.holdoutRows),
+  trainRows: constants.trainRows,
+  holdoutRows: constants.holdoutRows,
   burstMinutes: env.BURST_MINUTES,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
-  schedule: env.SCHEDULE,
-  stages: env.STAGES,
+  schedule: constants.schedule,
+  stages: constants.stages,
   arms: env.ARMS,
-  examples: env.EXAMPLES,
-  seed: env.SEED,
+  examples: constants.examples,
+  seed: constants.seed,
   margin: env.MARGIN,
-  minCoverage: env.MIN_COVERAGE,
+  minCoverage: constants.minCoverage,
   upstreamReplays: env.UPSTREAM_REPLAYS,
-  modelProofUsd: env.MODEL_PROOF_USD,
+  proofUsd: env.PROOF_USD,
   streamsEarly: env.STREAM_EARLY,
 })
 
@@ -118,8 +122,6 @@ const judgeOf = (env: Environment) =>
     ? null
     : {
         model: env.JUDGE_MODEL,
-        /** of one internalization */
-        usd: env.JUDGE_USD ?? 0,
         rubricFile: env.JUDGE_RUBRIC_FILE,
       }
 
@@ -132,28 +134,28 @@ export interface CheckerConfig {
 }
 
 /** null: code is compared by its text alone */
-const checkerOf = (env: Environment): CheckerConfig | null => {
+const checkerOf = (env: Environment, { checkSeconds }: Constants): CheckerConfig | null => {
   const settings = { command: env.CHECK_COMMAND, url: env.CHECK_URL }
   const kind = (['command', 'url'] as const).find((one) => settings[one] !== null)
   if (kind === undefined) return null
-  return { kind, setting: settings[kind] ?? '', limitMs: env.CHECK_SECONDS * 1000 }
+  return { kind, setting: settings[kind] ?? '', limitMs: checkSeconds * 1000 }
 }
 
-const rolloutOf = (env: Environment): RolloutSettings => ({
+const rolloutOf = (env: Environment, constants: Constants): RolloutSettings => ({
   stages: env.ROLLOUT_STAGES,
-  auditShare: env.AUDIT_SHARE,
-  minHours: env.ROLLOUT_MIN_HOURS,
-  rollbackCapital: env.ROLLBACK_EVIDENCE,
-  stepCapital: env.STEP_EVIDENCE,
+  auditShare: constants.auditShare,
+  minHours: constants.rolloutMinHours,
+  rollbackCapital: constants.rollbackCapital,
+  stepCapital: constants.stepCapital,
   steps: env.AUTO_PROMOTE,
   auditUsdPerDay: env.AUDIT_USD_PER_DAY,
 })
 
-const proxyOf = (env: Environment) => ({
+const proxyOf = (env: Environment, constants: Constants) => ({
   maxBodyBytes: env.MAX_BODY_BYTES,
   maxInFlightBytes: env.MAX_IN_FLIGHT_BYTES,
-  logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
-  captureMaxBytes: env.CAPTURE_MAX_BYTES,
+  logQueueMaxBytes: constants.logQueueMaxBytes,
+  captureMaxBytes: constants.captureMaxBytes,
   adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
   echoModel: env.ECHO_MODEL,
   /** of routes whose proof allows it */
@@ -165,23 +167,30 @@ const proxyOf = (env: Environment) => ({
   tenantSecret: env.TENANT_SECRET,
   keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
   /** after this time without a confirmation by the store no lora is asked */
-  routesMaxAgeMs: env.ROUTES_MAX_AGE_SECONDS * 1000,
+  routesMaxAgeMs: constants.routesMaxAgeSeconds * 1000,
   streamUsage: env.STREAM_USAGE,
 })
 
-const configOf = (env: Environment) => ({
+/** Of a list in which a `-` stands before what is excepted. */
+const captureOf = ({ CAPTURE_TENANTS, CAPTURE_SHARE }: Environment): CaptureRule => ({
+  tenants: CAPTURE_TENANTS.filter((name) => !name.startsWith('-')),
+  except: CAPTURE_TENANTS.flatMap((name) => (name.startsWith('-') ? [name.slice(1)] : [])),
+  share: CAPTURE_SHARE,
+})
+
+const configOf = ({ env, constants, changes }: Parsed) => ({
   host: env.HOST,
   port: env.PORT,
   dataDir: env.DATA_DIR,
-  database: databaseOf(env),
+  database: databaseOf(env, constants),
   logLevel: env.LOG_LEVEL,
   adminToken: env.ADMIN_TOKEN,
   adminReadToken: env.ADMIN_READ_TOKEN,
   /** `keys`: callers need keys that the proxy issued, and `upstream.apiKey` is set */
   access: env.ACCESS,
-  server: serverOf(env),
+  server: serverOf(env, constants),
   /** `maxDelayMs` of the event loop; 0 sets no limit */
-  shed: { maxInFlight: env.MAX_IN_FLIGHT_REQUESTS, maxDelayMs: env.SHED_DELAY_MS },
+  shed: { maxInFlight: constants.maxInFlightRequests, maxDelayMs: constants.shedDelayMs },
   upstream: {
     baseUrl: env.UPSTREAM_BASE_URL,
     apiKey: env.UPSTREAM_API_KEY,
@@ -190,31 +199,28 @@ const configOf = (env: Environment) => ({
     file: env.UPSTREAMS_FILE,
     retryAfterMaxMs: env.RETRY_AFTER_MAX_SECONDS * 1000,
   },
-  proxy: proxyOf(env),
-  capture: {
-    tenants: env.CAPTURE_TENANTS,
-    except: env.CAPTURE_EXCEPT,
-    share: env.CAPTURE_SHARE,
-  } satisfies CaptureRule,
+  proxy: proxyOf(env, constants),
+  capture: captureOf(env),
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
   /** null: savings are computed without the engine's cost */
   engineUsdPerHour: env.ENGINE_USD_PER_HOUR,
   tracing: tracingOf(env),
-  hub: { endpoint: env.HF_ENDPOINT, token: env.HF_TOKEN },
   webhook: webhookOf(env),
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
     recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,
   },
-  engine: engineOf(env),
-  internalize: internalizeOf(env),
+  engine: engineOf(env, constants),
+  internalize: internalizeOf(env, constants),
   judge: judgeOf(env),
-  checker: checkerOf(env),
+  checker: checkerOf(env, constants),
   /** hosts of upstreams, in lower case */
   trainingConsent: env.TRAINING_CONSENT,
-  rollout: rolloutOf(env),
+  rollout: rolloutOf(env, constants),
   settings: settingsOf(env),
+  /** constants that development has changed; empty in every installation */
+  changedConstants: changes,
 })
 
 export type Config = ReturnType<typeof configOf>

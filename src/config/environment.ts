@@ -6,9 +6,10 @@ import { z } from 'zod'
 import { PROMISE } from '../core/proof/verify-promise.ts'
 import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
-import { ARM_NAMES, isModelArm, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
+import { ARM_NAMES, isModelArm, type ArmName } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
 import { goneSettings } from '../gone.ts'
+import { CONSTANTS, readChanges, type ConstantChanges, type Constants } from './constants.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 
 /** Userinfo, a query or a fragment, also when it is empty. */
@@ -127,12 +128,13 @@ const arms = names
     )
   )
 
+/** Those that are logged, or with a `-` before them those that are not. */
 const tenants = names.pipe(
   z.array(
     z
       .string()
       .refine(
-        isTenant,
+        (name) => isTenant(name.replace(/^-/, '')),
         'must be 32 hex digits, or issued: and a label, as promptintern status lists them'
       )
   )
@@ -189,12 +191,7 @@ const SCHEMA = z.object({
   ALLOWED_HOSTS: hostNames,
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
-  DATABASE_POOL: whole(10, 1),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  MAX_CONNECTIONS: whole(16_384, 1),
-  MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
-  SHED_DELAY_MS: whole(500),
-  ROUTES_MAX_AGE_SECONDS: whole(300, 2),
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
   DRAIN_IDLE_SECONDS: z.coerce.number().min(0).default(0),
   ADMIN_TOKEN: optional,
@@ -208,10 +205,8 @@ const SCHEMA = z.object({
   RETRY_AFTER_MAX_SECONDS: z.coerce.number().min(0).default(0),
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
-  LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
   KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
   STREAM_USAGE: z.enum(['as-asked', 'always']).default('as-asked'),
-  CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_NAMES: headerNames,
   IRRELEVANT_HEADERS: headerNames,
@@ -219,13 +214,10 @@ const SCHEMA = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(
     baseUrlSchema('OTEL_EXPORTER_OTLP_HEADERS').nullable()
   ),
-  OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   WEBHOOK_URL: optional.pipe(webhookUrl.nullable()),
   WEBHOOK_SECRET: optional.pipe(webhookSecret.nullable()),
-  WEBHOOK_FORMAT: z.enum(['signed', 'slack']).default('signed'),
   CAPTURE_SHARE: share(1),
   CAPTURE_TENANTS: tenants,
-  CAPTURE_EXCEPT: tenants,
   REDACT: detectors,
   REDACT_PATTERNS: patterns,
   BODY_RETENTION_DAYS: whole(30, 1),
@@ -238,51 +230,40 @@ const SCHEMA = z.object({
   ENGINE_TOKEN: optional,
   ENGINE_START_COMMAND: optional,
   ENGINE_STOP_COMMAND: optional,
-  ENGINE_START_MINUTES: z.coerce.number().positive().default(10),
-  ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
   ENGINE_USD_PER_HOUR: usd,
-  HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
-  HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
   ROLLOUT_STAGES: stages,
-  ROLLOUT_MIN_HOURS: z.coerce.number().min(0).default(24),
-  AUDIT_SHARE: share(0.03),
   AUDIT_USD_PER_DAY: usd,
-  ROLLBACK_EVIDENCE: z.coerce.number().min(2).default(PROMISE.rollbackCapital),
-  STEP_EVIDENCE: z.coerce.number().min(2).default(PROMISE.stepCapital),
 
-  DETECT_MIN_SESSIONS: whole(30, 2),
   AUTO_INTERNALIZE: flag(true),
   AUTO_PROMOTE: flag(false),
-  START_EXCHANGES: whole(300, 2),
-  TRAIN_ROWS: whole(6000, 1),
-  HOLDOUT_ROWS: whole(500, 1),
   BURST_MINUTES: z.coerce.number().min(0).default(PROMISE.burstMinutes),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
-  SCHEDULE: z.enum(SCHEDULE_NAMES).default('exponential'),
-  STAGES: whole(4, 1),
   ARMS: arms,
-  EXAMPLES: whole(4),
-  SEED: whole(20240702),
   TRAINING_CONSENT: upstreamHosts,
   MARGIN: share(PROMISE.margin),
-  MIN_COVERAGE: share(0.2),
   UPSTREAM_REPLAYS: optional
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().int().min(0).nullable()),
-  MODEL_PROOF_USD: usd,
+  PROOF_USD: usd,
   JUDGE_MODEL: optional,
-  JUDGE_USD: usd,
   JUDGE_RUBRIC_FILE: optional,
   CHECK_COMMAND: optional,
   CHECK_URL: optional.pipe(checkUrl.nullable()),
-  CHECK_SECONDS: z.coerce.number().positive().max(300).default(10),
   STREAM_EARLY: flag(false),
 })
 
 export type Environment = z.infer<typeof SCHEMA>
+
+/** The settings, and the figures that are none. */
+export interface Parsed {
+  env: Environment
+  constants: Constants
+  /** of the constants, by development */
+  changes: ConstantChanges
+}
 
 /** The keys of the environment that the program reads. */
 export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
@@ -298,12 +279,12 @@ type Check = [isWrong: boolean, mistake: string]
 
 const judgeChecks = (env: Environment): Check[] => [
   [
-    env.JUDGE_MODEL !== null && env.JUDGE_USD === null,
-    'JUDGE_USD: needed with JUDGE_MODEL; the US dollars that the judge of one internalization may cost, such as 5',
+    env.JUDGE_MODEL !== null && env.PROOF_USD === null,
+    'PROOF_USD: needed with JUDGE_MODEL; the US dollars that the proof of one internalization may cost, such as 5',
   ],
   [
-    env.JUDGE_MODEL === null && (env.JUDGE_USD !== null || env.JUDGE_RUBRIC_FILE !== null),
-    'JUDGE_MODEL: needed with JUDGE_USD and JUDGE_RUBRIC_FILE; the model that compares written answers',
+    env.JUDGE_MODEL === null && env.JUDGE_RUBRIC_FILE !== null,
+    'JUDGE_MODEL: needed with JUDGE_RUBRIC_FILE; the model that compares written answers',
   ],
 ]
 
@@ -334,14 +315,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       'CHECK_COMMAND, CHECK_URL: set one of them; two checkers could contradict each other',
     ],
     [
-      env.WEBHOOK_URL !== null && env.WEBHOOK_FORMAT === 'signed' && env.WEBHOOK_SECRET === null,
-      'WEBHOOK_SECRET: needed with WEBHOOK_URL, because every event is signed (Slack: WEBHOOK_FORMAT=slack)',
-    ],
-    [
-      env.WEBHOOK_FORMAT === 'slack' && env.WEBHOOK_SECRET !== null,
-      'WEBHOOK_SECRET: not used with WEBHOOK_FORMAT=slack, which does not sign events; unset it',
-    ],
-    [
       serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
       'UPSTREAM_API_KEY: needed with ACCESS=keys, because callers have no key of the upstream',
     ],
@@ -364,15 +337,17 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
 export const parseEnvironment = (
   variables: Record<string, string | undefined>,
   options: ParseOptions = { serves: true }
-): Environment => {
+): Parsed => {
   const parsed = SCHEMA.safeParse(variables)
+  const { changes, mistakes: wrongChanges } = readChanges(variables)
   const mistakes = [
-    ...goneSettings(variables).filter((gone) => !CONFIG_KEYS.includes(gone.split(' ')[0]!)),
+    ...goneSettings(variables),
+    ...wrongChanges,
     ...(parsed.success
       ? mistakesOf(parsed.data, options)
       : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)),
   ]
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
-  return parsed.data
+  return { env: parsed.data, constants: { ...CONSTANTS, ...changes }, changes }
 }

@@ -20,7 +20,7 @@ const textOf = (value: Environment[keyof Environment]): string => {
 
 /** @returns every key once, in the order of the documentation */
 export const settingsOf = (env: Environment): Setting[] => {
-  const defaults = parseEnvironment({})
+  const { env: defaults } = parseEnvironment({})
   return CONFIG_KEYS.map((name) => {
     const key = name as keyof Environment
     const [text, fallback] = [textOf(env[key]), textOf(defaults[key])]

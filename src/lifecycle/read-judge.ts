@@ -18,7 +18,7 @@ export const judgeCostText = ({ model, expected }: PlannedJudge): string => {
   const isOver = usd > limitUsd
   return (
     `${model} compares the answers, in about ${requests} requests for about ${dollars(usd)}; ` +
-    `JUDGE_USD allows ${dollars(limitUsd)}${isOver ? ', so the proof is likely to end without a verdict: raise it' : ''}`
+    `PROOF_USD allows ${dollars(limitUsd)}${isOver ? ', so the proof is likely to end without a verdict: raise it' : ''}`
   )
 }
 

@@ -14,12 +14,12 @@ const usdOf = (prefix: string) => {
 }
 
 /** US dollars by internalization; 0 where nothing was paid. */
-export const proofUsd = usdOf(MODEL_PROOF)
+export const modelsUsd = usdOf(MODEL_PROOF)
 export const judgeUsd = usdOf(JUDGE_PROOF)
 
 /** @returns US dollars of both by internalization, of those that something was paid for */
 export const readProofsUsd = async (store: Snapshots): Promise<Map<string, number>> => {
-  const sums = new Map(await proofUsd.readAll(store))
+  const sums = new Map(await modelsUsd.readAll(store))
   for (const [id, usd] of await judgeUsd.readAll(store)) sums.set(id, (sums.get(id) ?? 0) + usd)
   return sums
 }

@@ -1,6 +1,7 @@
 /** The first words of a server to a person at a terminal: where clients and people find it, and what it does. */
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
+import { CHANGED_CONSTANTS, isChanged } from '../config/constants.ts'
 
 /** Of the address that the server listens on, where a client on this machine reaches it. */
 const ownBaseUrl = (host: string, port: number): string => {
@@ -24,6 +25,9 @@ const engineText = ({ engine }: Config): string => {
   }
 }
 
+const webhookText = (secret: string | null): string =>
+  secret === null ? 'unsigned messages for Slack, as there is no WEBHOOK_SECRET' : 'signed events'
+
 /** @param port that the server listens on */
 export const bannerText = (config: Config, port: number): string => {
   const origin = ownBaseUrl(config.host, port)
@@ -36,6 +40,10 @@ export const bannerText = (config: Config, port: number): string => {
     `  clients   base URL ${origin}/v1, which forwards to ${config.upstream.baseUrl}`,
     `  people    ${origin}/admin, with ${token}`,
     `  learning  ${engineText(config)}`,
+    ...(config.webhook === null ? [] : [`  webhook   ${webhookText(config.webhook.secret)}`]),
+    ...(isChanged(config)
+      ? [`  CHANGED   ${JSON.stringify(config.changedConstants)}: ${CHANGED_CONSTANTS}`]
+      : []),
     '',
   ].join('\n')
 }

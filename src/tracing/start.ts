@@ -5,7 +5,7 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context } from '@opentelemetry/api'
 import { ExportResultCode, parseTraceParent } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { resourceFromAttributes } from '@opentelemetry/resources'
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources'
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -19,7 +19,6 @@ import { chatSpan, type ChatSpan } from './chat-span.ts'
 export interface TracingOptions {
   /** base URL of the collector; spans go to `/v1/traces` there */
   endpoint: string
-  serviceName: string
   upstreamBaseUrl: string
   /** of a decoded answer; the span of a larger one has no token counts */
   maxAnswerBytes: number
@@ -53,7 +52,7 @@ const reporting = (exporter: SpanExporter, onFault: (error: unknown) => void): S
 })
 
 const createProvider = (options: TracingOptions): BasicTracerProvider => {
-  const { endpoint, serviceName, onFault } = options
+  const { endpoint, onFault } = options
   const exporter = new OTLPTraceExporter({
     url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
     timeoutMillis: TIMEOUT_MS,
@@ -65,7 +64,10 @@ const createProvider = (options: TracingOptions): BasicTracerProvider => {
     exportTimeoutMillis: TIMEOUT_MS,
   })
   return new BasicTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': serviceName }),
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say more
+    resource: resourceFromAttributes({ 'service.name': 'promptintern-proxy' }).merge(
+      detectResources({ detectors: [envDetector] })
+    ),
     spanProcessors: [processor],
     generalLimits: { attributeValueLengthLimit: MAX_ATTRIBUTE_CHARS },
   })

@@ -112,7 +112,7 @@ const judgeSchema = z
       model: z.string(),
       rubric: z.string(),
       rubricDigest: z.string(),
-      expected: z.object({ requests: z.number(), usd, limitUsd: usd.describe('JUDGE_USD') }),
+      expected: z.object({ requests: z.number(), usd, limitUsd: usd.describe('PROOF_USD') }),
     }),
     spentUsd: usd.describe('without audits'),
     admission: z

@@ -37,9 +37,6 @@ export interface JudgeSettings {
   /** its name, as requests give it */
   model: string
   rubric: Rubric
-  /** US dollars that it may cost an internalization */
-  usd: number
-  /** whether it may be of the upstream's own family */
 }
 
 /** What the operator's checker compares. */

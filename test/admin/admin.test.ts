@@ -25,6 +25,7 @@ import {
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
 import { exampleEvidence } from '../kit/records/rollout.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const PRICES = { input: 1, cachedInput: 0.5, output: 10 }
 const EXAMPLE_PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', ...PRICES }
@@ -87,7 +88,7 @@ describe('admin API', () => {
         prices: [EXAMPLE_PRICE],
         newId: () => 'new-id',
       },
-      { ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }
+      { ENGINE_USD_PER_HOUR: '2', ...changedConstants({ auditShare: 0 }) }
     ).all('*', () => {
       throw new Error('this would have reached the upstream')
     })

@@ -90,7 +90,7 @@ describe('known economics', () => {
         'its answers are free text without a form, which goes live only where a judge compares it: name one with JUDGE_MODEL',
       monthly: null,
     })
-    const judged = await assessed({ JUDGE_MODEL: 'judge-large', JUDGE_USD: '5' })
+    const judged = await assessed({ JUDGE_MODEL: 'judge-large', PROOF_USD: '5' })
     expect(judged).toMatchObject({ isFreeText: false })
     expect(judged!.reason).not.toContain('free text')
   })

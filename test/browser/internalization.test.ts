@@ -32,6 +32,7 @@ import {
   watchTab,
   WHY_SKIPPED,
 } from './chromium.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const PAIRS = 40
 
@@ -117,7 +118,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
       UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
       ENGINE: 'fake',
       // the worker would tag the records with a template of its own
-      DETECT_MIN_SESSIONS: '1000',
+      ...changedConstants({ detectMinSessions: 1000 }),
     })
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()

@@ -21,6 +21,7 @@ import {
 import { openStore } from '../kit/store/local-store.ts'
 import { exampleReport, liveAt } from '../kit/records/rollout.ts'
 import { CHROMIUM, heightAt, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const PRICE = {
   model: 'gpt-4o-mini',
@@ -123,7 +124,7 @@ describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
       UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
       ENGINE: 'fake',
       ENGINE_USD_PER_HOUR: '0',
-      DETECT_MIN_SESSIONS: '1000',
+      ...changedConstants({ detectMinSessions: 1000 }),
     })
     browser = await openBrowser()
     tab = await (await openTab(browser)).newPage()

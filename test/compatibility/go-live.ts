@@ -5,7 +5,13 @@ import type { Internalization } from '../../src/core/internalization/internaliza
 import { loopSettings } from '../kit/process/loop-settings.ts'
 
 /** Every template that recurs is trained at once, with rows enough for a proof of each turn. */
-export const LOOP_ENV = loopSettings({ promotes: true, trainRows: 200, holdoutRows: 400 })
+export const LOOP_ENV = loopSettings({
+  promotes: true,
+  trainRows: 200,
+  holdoutRows: 400,
+  // a slow machine is not what is compared
+  constants: { shedDelayMs: 0 },
+})
 
 const SETTLED = new Set(['live', 'rejected', 'failed', 'retired'])
 const STEP_MS = 500

@@ -215,8 +215,6 @@ export const playClient = async (
     const env = {
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: `${upstream.url}/v1`,
-      // a slow machine is not what is compared
-      SHED_DELAY_MS: '0',
       ...LOOP_ENV,
     }
     const proxy = await startProxy(env, { onLog: () => undefined })

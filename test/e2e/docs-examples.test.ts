@@ -28,6 +28,7 @@ import { exampleEvaluation, exampleRecord, exampleTemplate } from '../kit/record
 import { openStore } from '../kit/store/local-store.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TINY_MODEL = join(ROOT, 'models', 'tiny')
@@ -174,7 +175,7 @@ const runPage = async (page: string): Promise<{ code: number; log: string }> => 
     ENGINE: 'fake',
     AUTO_INTERNALIZE: 'false',
     // several pages run at once, on however slow a machine
-    SHED_DELAY_MS: '0',
+    ...changedConstants({ shedDelayMs: 0 }),
   }
   return new Promise((resolve) => {
     execFile(

@@ -35,9 +35,13 @@ describe('answers that are made of fields', () => {
   const encoder = join(sharedFolder(), 'tiny-bert')
   beforeAll(() => writeTinyBert(encoder, { seed: 6 }))
   const server = useServer(startReplayUpstream, ({ baseUrl }) => ({
-    ...loopSettings({ promotes: true, trainRows: 300, holdoutRows: 150 }),
     // must also work on a busy machine
-    SHED_DELAY_MS: '0',
+    ...loopSettings({
+      promotes: true,
+      trainRows: 300,
+      holdoutRows: 150,
+      constants: { shedDelayMs: 0 },
+    }),
     UPSTREAM_BASE_URL: baseUrl,
     ENGINE: 'onnx',
     ENCODER_PATH: encoder,

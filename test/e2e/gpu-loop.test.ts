@@ -30,15 +30,17 @@ describe('the loop with the GPU engine', () => {
     const upstream = await startReplayUpstream()
     closers.push(() => upstream.close())
     const proxy = await startServer({
-      ...loopSettings({ promotes: true, trainRows: ROWS }),
+      ...loopSettings({
+        promotes: true,
+        trainRows: ROWS,
+        constants: { schedule: 'single-stage', examples: 0 },
+      }),
       DATA_DIR: join(dataDir, 'proxy'),
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'http',
       ENGINE_URL: engine.baseUrl,
       ENGINE_TOKEN: engine.token,
-      SCHEDULE: 'single-stage',
       ARMS: 'schedule',
-      EXAMPLES: '0',
     })
     closers.push(() => proxy.stop())
     return { upstream, proxy }

@@ -137,12 +137,12 @@ describe('import', () => {
   })
 
   it('skips a request that the log would not keep', async () => {
-    const long = JSON.stringify({ messages: asked('x'.repeat(5000)), response: 'yes' })
-    const env = { DATA_DIR: emptyDir(), CAPTURE_MAX_BYTES: '4096' }
+    const long = JSON.stringify({ messages: asked('x'.repeat(2 ** 22)), response: 'yes' })
+    const env = { DATA_DIR: emptyDir() }
     const words = [fileOf(GOOD, long), '--tenant', TENANT, '--json']
     const { stdout, stderr } = await cli(env, 'import', ...words)
     expect(JSON.parse(stdout)).toMatchObject({ imported: 1, skipped: 1 })
-    expect(stderr).toContain('line 2 is skipped: its request is over CAPTURE_MAX_BYTES (4096)')
+    expect(stderr).toContain('line 2 is skipped: its request is over 4194304 bytes')
   })
 
   it('needs a key of the callers or a tenant, and names both ways', async () => {

@@ -32,7 +32,7 @@ const order = (number: number): Sent => ({
 scene.useLive(order, {
   ENGINE_USD_PER_HOUR: '1',
   ARMS: `model:${CHEAP},model:gpt-4.1`,
-  MODEL_PROOF_USD: '1',
+  PROOF_USD: '1',
   UPSTREAM_API_KEY: 'operator-key',
 })
 

@@ -83,5 +83,5 @@ it('says in status what the judge of a running proof will cost', async () => {
   const running = exampleJudgedRoute('later', { verdict: null, state: { name: 'evaluating' } })
   await store.internalizations.create({ ...running, createdAt: running.createdAt + 1 })
   const { stdout } = await run('status')
-  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('for about 2.50 USD; JUDGE_USD allows 5.00 USD')
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('for about 2.50 USD; PROOF_USD allows 5.00 USD')
 })

@@ -7,11 +7,16 @@ import { processTree } from '../kit/process/proxy-process.ts'
 import { chatBody, send, startUpstream } from '../kit/proxy/harness.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { useServer } from '../kit/whole/use-server.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 let log = ''
 const server = useServer(
   startUpstream,
-  ({ url }) => ({ ENGINE: 'none', DETECT_MIN_SESSIONS: '20', UPSTREAM_BASE_URL: url }),
+  ({ url }) => ({
+    ENGINE: 'none',
+    ...changedConstants({ detectMinSessions: 20 }),
+    UPSTREAM_BASE_URL: url,
+  }),
   (text) => (log += text)
 )
 

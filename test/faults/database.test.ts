@@ -19,6 +19,7 @@ import {
   startServerProcess,
   type ServerProcess,
 } from '../kit/process/server-process.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   for (let tries = 0; !(await isSo()); tries++) {
@@ -71,7 +72,7 @@ describePostgres('a server without its database', () => {
       DATABASE_URL: urlOf(gate.port),
       ENGINE: 'fake',
       TENANT_SECRET: TENANTS.secret,
-      ROUTES_MAX_AGE_SECONDS: '3',
+      ...changedConstants({ routesMaxAgeSeconds: 3 }),
     })
   }, 120_000)
 

@@ -6,6 +6,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleRecord, LIVE_STATE } from '../kit/records/examples.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import { completion } from '../kit/records/completion.ts'
@@ -125,7 +126,7 @@ const environment = (): Record<string, string> => ({
   ENGINE: 'fake',
   TENANT_SECRET: TENANTS.secret,
   ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0.5',
+  ...changedConstants({ auditShare: 0.5 }),
   LOG_LEVEL: 'error',
 })
 

@@ -83,7 +83,7 @@ describe('a proved internalization of written answers', () => {
     expect(text).toMatch(/date 200 188 [\d.]+ % not watched 188 of 200 caught/)
     expect(text).toMatch(/number 200 200 [\d.]+ % watched/)
     expect(text).toContain('1.5 % 3 of 200 of the upstream’s second answers')
-    expect(text).toContain('in about 6600 requests for about 2.50 USD; JUDGE_USD allows 5.00 USD')
+    expect(text).toContain('in about 6600 requests for about 2.50 USD; PROOF_USD allows 5.00 USD')
     expect(text).toMatch(/The judge has cost \$?1\.23/)
   })
 
@@ -151,7 +151,7 @@ it('a rejected one names one reason and the figures of its judge', async () => {
 })
 
 it.each([
-  ['JUDGE_USD=0.20 USD was spent before all answers were compared', 'A larger JUDGE_USD'],
+  ['PROOF_USD=0.20 USD was spent before all answers were compared', 'A larger PROOF_USD'],
   [
     'the answers were to be compared by j, and JUDGE_MODEL is k now',
     'admits the judge that is set',

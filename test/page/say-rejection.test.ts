@@ -104,7 +104,7 @@ describe('a rejection by the gate', () => {
   ])('for few %s asks for traffic', (_, rows) => {
     const { says, helps } = said(verdictOf(rows))
     expect(says).toContain('too little traffic')
-    expect(helps).toContain('HOLDOUT_ROWS')
+    expect(helps).toContain('More traffic')
   })
 
   it('for an upstream that has changed asks for newer traffic', () => {
@@ -133,7 +133,7 @@ describe('a rejection by the gate', () => {
     const rows = rowsOf(1000, (i) => ({ deferred: i % 10 === 0 ? null : 'tool-calls' }))
     const { says, helps } = said(verdictOf(rows))
     expect(says).toContain('only 10.0 % of the held-out requests, and a route must answer 20.0 %')
-    expect(helps).toContain('MIN_COVERAGE')
+    expect(helps).toContain('A separate prompt')
   })
 
   it('for a bad part of the traffic names it with its figures', () => {

@@ -49,7 +49,6 @@ const start = async (overrides: Parameters<typeof startHarness>[0] = {}): Promis
   const { port } = collector.address() as AddressInfo
   tracing = startTracing({
     endpoint: `http://127.0.0.1:${port}/`,
-    serviceName: 'test-service',
     upstreamBaseUrl: 'https://upstream.example/v1',
     maxAnswerBytes: 2 ** 20,
     onFault: (error) => faults.push(error),
@@ -117,7 +116,7 @@ describe('the span of a chat completion', () => {
     expect(BigInt(span!.endTimeUnixNano)).toBeGreaterThan(BigInt(span!.startTimeUnixNano))
     const [request] = received
     expect(request?.url).toBe('/v1/traces')
-    expect(request?.text).toContain('test-service')
+    expect(request?.text).toContain('promptintern-proxy')
     for (const secret of ['a secret question', 'from the upstream', 'sk-test'])
       expect(request?.text).not.toContain(secret)
   })

@@ -216,7 +216,7 @@ describePostgres('a connection to PostgreSQL', () => {
     const limited = { ...server, user: role }
     const first = await openIn(limited)
     const refused: unknown = await openIn(limited).catch((error: unknown) => error)
-    expect(refused).toMatchObject(said('lower DATABASE_POOL, or raise max_connections'))
+    expect(refused).toMatchObject(said('raise max_connections, or put PgBouncer before it'))
     expect(inspect(refused, { depth: 9, showHidden: true })).not.toContain(PASSWORD)
     await first.close()
     let second: OpenStore | null = null

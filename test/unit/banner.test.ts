@@ -16,6 +16,15 @@ it('names the addresses of clients and people', () => {
   ])
 })
 
+it('says loudly that constants are changed, and how a webhook is told', () => {
+  const lines = linesOf({
+    PROMPTINTERN_CONSTANTS: '{"holdoutRows":60}',
+    WEBHOOK_URL: 'https://hook.example',
+  })
+  expect(lines[4]).toBe('  webhook   unsigned messages for Slack, as there is no WEBHOOK_SECRET')
+  expect(lines[5]).toContain('CHANGED   {"holdoutRows":60}: constants are changed for development')
+})
+
 it.each([
   ['0.0.0.0', 'http://127.0.0.1:8787/admin, with ADMIN_TOKEN'],
   ['::1', 'http://[::1]:8787/admin, with ADMIN_TOKEN'],

@@ -15,8 +15,8 @@ describe('the capture rule', () => {
 
   it('accepts only listed tenants, and never an excepted one', () => {
     expect(capturedOf({ CAPTURE_TENANTS: A })).toEqual([A])
-    expect(capturedOf({ CAPTURE_EXCEPT: ` ${A}, ` })).toEqual([B])
-    expect(capturedOf({ CAPTURE_TENANTS: `${A},${B}`, CAPTURE_EXCEPT: B })).toEqual([A])
+    expect(capturedOf({ CAPTURE_TENANTS: ` -${A}, ` })).toEqual([B])
+    expect(capturedOf({ CAPTURE_TENANTS: `${A},${B},-${B}` })).toEqual([A])
   })
 
   it('samples the accepted exchanges', () => {

@@ -28,14 +28,23 @@ describe('the configuration', () => {
     })
   })
 
+  it('takes constants from development, each within its limits', () => {
+    const changed = parseConfig({ PROMPTINTERN_CONSTANTS: '{"trainRows":60,"auditShare":0}' })
+    expect(changed.internalize.trainRows).toBe(60)
+    expect(changed.rollout.auditShare).toBe(0)
+    expect(changed.changedConstants).toEqual({ trainRows: 60, auditShare: 0 })
+    const { changedConstants, internalize } = parseConfig({})
+    expect([changedConstants, internalize.trainRows]).toEqual([{}, 6000])
+  })
+
   it('names other models as arms, each once', () => {
-    const { arms, modelProofUsd } = parseConfig({
+    const { arms, proofUsd } = parseConfig({
       ARMS: 'label-head, model:openai/gpt-6-luna:free,model:openai/gpt-6-luna:free',
-      MODEL_PROOF_USD: '2.5',
+      PROOF_USD: '2.5',
     }).internalize
     expect(arms).toEqual(['label-head', 'model:openai/gpt-6-luna:free'])
-    expect(modelProofUsd).toBe(2.5)
-    expect(parseConfig({}).internalize.modelProofUsd).toBeNull()
+    expect(proofUsd).toBe(2.5)
+    expect(parseConfig({}).internalize.proofUsd).toBeNull()
   })
 
   it.each([
@@ -49,19 +58,23 @@ describe('the configuration', () => {
     [{ ARMS: 'head' }, /ARMS/],
     [{ ARMS: 'label-head,model:' }, /ARMS/],
     [{ ARMS: 'model:gpt luna' }, /ARMS/],
-    [{ MODEL_PROOF_USD: '-1' }, /MODEL_PROOF_USD/],
-    [{ MODEL_PROOF_USD: 'much' }, /MODEL_PROOF_USD/],
+    [{ PROOF_USD: '-1' }, /PROOF_USD/],
+    [{ PROOF_USD: 'much' }, /PROOF_USD/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
     [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],
     [{ ENGINE_STOP_COMMAND: 'down' }, /ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND/],
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
+    [{ JUDGE_MODEL: 'judge' }, /PROOF_USD: needed with JUDGE_MODEL/],
+    [{ JUDGE_RUBRIC_FILE: 'rubric' }, /JUDGE_MODEL: needed with JUDGE_RUBRIC_FILE/],
+    [{ PROMPTINTERN_CONSTANTS: '{' }, /PROMPTINTERN_CONSTANTS: is not JSON/],
+    [{ PROMPTINTERN_CONSTANTS: '{"trainRows":0}' }, /PROMPTINTERN_CONSTANTS.trainRows: /],
+    [{ PROMPTINTERN_CONSTANTS: '{"rollbackCapital":2}' }, /Unrecognized key: "rollbackCapital"/],
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
     [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: is not a valid header name/],
     [{ WEBHOOK_URL: 'hook.example' }, /WEBHOOK_URL: must be an http or https URL/],
     [{ WEBHOOK_URL: 'file:///etc/passwd' }, /WEBHOOK_URL: must be an http or https URL/],
-    [{ WEBHOOK_URL: 'https://hook.example' }, /WEBHOOK_SECRET: needed with WEBHOOK_URL/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
     [
       { TRAINING_CONSENT: 'api.x.ai,https://api.anthropic.com' },
@@ -74,10 +87,9 @@ describe('the configuration', () => {
 
   it.each(
     Object.entries({
-      0: 'PORT SHED_DELAY_MS DRAIN_SECONDS DRAIN_IDLE_SECONDS RETRY_AFTER_MAX_SECONDS KEEP_ALIVE_SECONDS EXAMPLES',
-      1: 'MAX_CONNECTIONS MAX_IN_FLIGHT_REQUESTS UPSTREAM_TIMEOUT_SECONDS STAGES TRAIN_ROWS',
-      2: 'DETECT_MIN_SESSIONS',
-      1024: 'MAX_BODY_BYTES MAX_IN_FLIGHT_BYTES LOG_QUEUE_MAX_BYTES CAPTURE_MAX_BYTES',
+      0: 'PORT DRAIN_SECONDS DRAIN_IDLE_SECONDS RETRY_AFTER_MAX_SECONDS KEEP_ALIVE_SECONDS',
+      1: 'UPSTREAM_TIMEOUT_SECONDS BODY_RETENTION_DAYS',
+      1024: 'MAX_BODY_BYTES MAX_IN_FLIGHT_BYTES',
     }).flatMap(([least, keys]) => keys.split(' ').map((key) => [key, Number(least)] as const))
   )('takes %s from %i on', (key, least) => {
     parseConfig({ [key]: String(least) })
@@ -96,7 +108,7 @@ describe('the configuration', () => {
       expect(mistakesOf({ CAPTURE_TENANTS: tenant })).toContain('CAPTURE_TENANTS.0')
   })
 
-  it.each(['UPSTREAM_BASE_URL', 'ENGINE_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'HF_ENDPOINT'])(
+  it.each(['UPSTREAM_BASE_URL', 'ENGINE_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT'])(
     'refuses secrets in %s without repeating them',
     (key) => {
       for (const url of [
@@ -126,6 +138,7 @@ describe('the configuration', () => {
       url,
       secret,
     })
+    expect(parseConfig({ WEBHOOK_URL: url }).webhook).toEqual({ url, secret: null })
     expect(parseConfig({ WEBHOOK_URL: '', WEBHOOK_SECRET: '' }).webhook).toBeNull()
   })
 
@@ -168,9 +181,9 @@ describe('the configuration', () => {
   it('reads the commands that start and stop the engine', () => {
     const http = { ENGINE: 'http', ENGINE_URL: 'http://gpu.example/v1' }
     expect(parseConfig(http).engine).toMatchObject({ machine: null })
-    const started = parseConfig({ ...http, ENGINE_START_COMMAND: 'up', ENGINE_IDLE_MINUTES: '2' })
+    const started = parseConfig({ ...http, ENGINE_START_COMMAND: 'up' })
     expect(started.engine).toMatchObject({
-      machine: { startCommand: 'up', stopCommand: null, startMs: 600_000, idleMs: 120_000 },
+      machine: { startCommand: 'up', stopCommand: null, startMs: 600_000, idleMs: 900_000 },
     })
   })
 

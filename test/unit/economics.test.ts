@@ -102,7 +102,7 @@ describe('another model of the upstreams', () => {
       trainSeconds: null,
       upstreamReplays: 0,
       arms: ['model:small'],
-      modelProofUsd: 3,
+      proofUsd: 3,
     },
   }
   const model = { name: 'small', hasLogprobs: false, id: 'model:small:1' }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { CONFIG_KEYS } from '../../src/config/environment.ts'
 import { AppError } from '../../src/errors.ts'
+import { GONE_NAMES } from '../../src/gone.ts'
 
 const startWith = (variables: Record<string, string>): unknown => {
   try {
@@ -9,6 +12,12 @@ const startWith = (variables: Record<string, string>): unknown => {
     return error
   }
 }
+
+it('none that is gone is still a setting or a verb', async () => {
+  const verbs = (await createProgram([])).commands.map((command) => command.name())
+  expect(GONE_NAMES.settings.filter((name) => CONFIG_KEYS.includes(name))).toEqual([])
+  expect(GONE_NAMES.verbs.filter((name) => verbs.includes(name))).toEqual([])
+})
 
 describe('a start with settings that are gone', () => {
   it('ends with a sentence for each, beside the other mistakes', () => {

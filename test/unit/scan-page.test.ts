@@ -67,7 +67,7 @@ describe('the first sentences', () => {
   it('are two for a log without a template', () => {
     const report = reportOf([], { exchanges: 1, others: 1 })
     expect(headline(report)).toBe('No prompt recurs in 1 exchange from 2026-10-01 to 2026-10-21.')
-    expect(nextStep(report, LOG, SHOP).says).toContain('DETECT_MIN_SESSIONS')
+    expect(nextStep(report, LOG, SHOP).says).toContain('needs 30 sessions with the same prompt')
   })
 })
 

@@ -153,7 +153,7 @@ it.each([
   ['another model', { model: 'other' }, /compared by judge, and JUDGE_MODEL is other now/],
   ['another text of the rubric', { rubric: { ...RUBRIC, text: 'other' } }, /rubric .* has changed/],
 ])('is another judge than the planned one with %s', async (_name, change, said) => {
-  const set = { model: 'judge', rubric: RUBRIC, usd: 1 }
+  const set = { model: 'judge', rubric: RUBRIC }
   const harness = await open({ from: 'approval' })
   const { plan } = await harness.newest()
   const judge = {

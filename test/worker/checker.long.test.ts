@@ -76,7 +76,7 @@ const depsOf = (
       }),
       ...changes,
     },
-    { arms: [`model:${CHEAP}`], trainRows: ROWS, holdoutRows: ROWS, modelProofUsd: 10 }
+    { arms: [`model:${CHEAP}`], trainRows: ROWS, holdoutRows: ROWS, proofUsd: 10 }
   )
 
 const turned = (number: number): string => statement(number, number % 2 === 1)

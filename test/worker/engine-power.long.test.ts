@@ -30,11 +30,25 @@ let harness: WorkerHarness
 
 const count = (message: string): number => harness.said(message).length
 
-const commandsOf = (url: string, settings: Record<string, string>, env: Record<string, string>) =>
-  engineCommandsOf(parseConfig({ ENGINE: 'http', ENGINE_URL: url, ...settings }).engine, {
-    ...process.env,
-    ...env,
-  })!
+interface Limits {
+  startMs?: number
+  idleMs?: number
+}
+
+const commandsOf = (
+  url: string,
+  settings: Record<string, string>,
+  env: Record<string, string>,
+  { startMs = 600_000, idleMs = 900_000 }: Limits = {}
+) => {
+  const { engine } = parseConfig({ ENGINE: 'http', ENGINE_URL: url, ...settings })
+  const machine = engine.kind === 'http' ? engine.machine : null
+  if (machine === null) throw new Error('the engine has no commands')
+  return engineCommandsOf(
+    { kind: 'http', url, token: null, machine: { ...machine, startMs, idleMs } },
+    { ...process.env, ...env }
+  )!
+}
 
 /** A process that leads connections on to the port of the engine. */
 const machine = (enginePort: number): string => `
@@ -64,11 +78,10 @@ describe('an engine that is started and stopped by commands', () => {
         `wait $!; [ "$(cat "${pidFile}")" = $! ] && rm "${pidFile}") > /dev/null 2>&1 &`,
       ].join('\n'),
       ENGINE_STOP_COMMAND: `kill "$(cat "${pidFile}")"; while [ -e "${pidFile}" ]; do sleep 0.02; done`,
-      ENGINE_START_MINUTES: String(24 * 60),
-      ENGINE_IDLE_MINUTES: '30',
     }
+    const limits = { startMs: 24 * 60 * MINUTE_MS, idleMs: 30 * MINUTE_MS }
     const env = { NODE: process.execPath, MACHINE: machine(server.port) }
-    const engineCommands = commandsOf(url, settings, env)
+    const engineCommands = commandsOf(url, settings, env, limits)
     const worker = await harness.worker(
       harness.deps({ engine: engineAt(fetch, url), engineCommands })
     )
@@ -204,11 +217,10 @@ describe('an engine that is away', () => {
     await open('candidate')
     const settings = {
       ENGINE_START_COMMAND: 'echo "token=$CLOUD_TOKEN"; sleep 600 & sleep 600',
-      ENGINE_START_MINUTES: '0.005',
     }
     const secret = 'correct-horse-battery'
     const worker = await workerWith(
-      commandsOf('http://engine/v1', settings, { CLOUD_TOKEN: secret })
+      commandsOf('http://engine/v1', settings, { CLOUD_TOKEN: secret }, { startMs: 300 })
     )
     await harness.runUntil(worker, () => count('start command took too long') > 0)
     expect(count('token=[CLOUD_TOKEN]')).toBeGreaterThan(0)

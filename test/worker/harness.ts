@@ -30,6 +30,7 @@ import { createWorker, type OpenWorkerDeps, type Worker } from '../../src/worker
 import { ORDERS } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { OWN_TERMS } from '../kit/upstream/own-terms.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 export const SECOND_MS = 1_000
 export const HOUR_MS = 3_600_000
@@ -44,9 +45,11 @@ const LOGGED = ORDERS.slice(0, 2 * PLANNED_ROWS + 12)
 const CONFIG = parseConfig({
   // all of them, also what is not trained by default
   ARMS: ARM_NAMES.join(),
-  DETECT_MIN_SESSIONS: '40',
-  TRAIN_ROWS: String(PLANNED_ROWS),
-  HOLDOUT_ROWS: String(PLANNED_ROWS),
+  ...changedConstants({
+    detectMinSessions: 40,
+    trainRows: PLANNED_ROWS,
+    holdoutRows: PLANNED_ROWS,
+  }),
   // the traffic of a live route comes within seconds here
   BURST_MINUTES: '0',
   // most tests count jobs and loras

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
 import { judgeUsd } from '../../src/savings/model-proof.ts'
-import { openJudgeBudget } from '../../src/worker/answers/proof-budget.ts'
+import { openProofBudget } from '../../src/worker/answers/proof-budget.ts'
 import type { AskUpstream } from '../../src/worker/deps.ts'
 import { openJudge } from '../../src/worker/judge/judge.ts'
 import { useWorkerHarness } from './harness.ts'
@@ -22,8 +22,8 @@ const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
       priceOf: (model) => ({ model, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 }),
       sleep: () => Promise.resolve(),
     },
-    { model: 'claude-judge', rubric: RUBRIC, usd: USD },
-    await openJudgeBudget(store, 'judged', USD)
+    { model: 'claude-judge', rubric: RUBRIC },
+    (await openProofBudget(store, 'judged', USD)).judge
   )
   return { judge, spent: () => judgeUsd.read(store, 'judged') }
 }

@@ -99,7 +99,7 @@ describe('JSON with a reply in other words each time', () => {
     expect(row.state.name).toBe('rejected')
     expect(row.verdict).toBeNull()
     expect(reasonOf(row)).toMatch(
-      /written fields .*\(reply\).*JUDGE_MODEL and JUDGE_USD.*or remove/
+      /written fields .*\(reply\).*JUDGE_MODEL and PROOF_USD.*or remove/
     )
     expect(asked).toBe(0)
   })

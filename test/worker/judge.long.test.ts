@@ -8,7 +8,7 @@ import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { judgeCostText } from '../../src/lifecycle/read-judge.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
-import { judgeUsd } from '../../src/savings/model-proof.ts'
+import { judgeUsd, modelsUsd } from '../../src/savings/model-proof.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { AS_TEXT } from '../kit/records/written-replies.ts'
 import {
@@ -114,18 +114,24 @@ describe('a judge', () => {
   })
 
   it('that costs too much ends within its budget', async () => {
-    const usd = 0.2
-    const { row, harness } = await judged({}, { changes: { judge: { ...SETTINGS, usd } } })
+    const proofUsd = 0.5
+    const { row, harness } = await judged({}, { proofUsd })
     expect(row.state.name).toBe('rejected')
-    expect(reasonOf(row)).toMatch(/JUDGE_USD=0\.2.* was spent/)
+    expect(reasonOf(row)).toMatch(/PROOF_USD=0\.5.* was spent/)
     // it was said before
     const { expected } = row.plan!.judge!
-    expect(expected!.usd).toBeGreaterThan(usd)
+    expect(expected!.usd).toBeGreaterThan(proofUsd)
     expect(judgeCostText(row.plan!.judge!)).toContain('likely to end without a verdict')
-    const spent = await judgeUsd.read(harness.store, row.id)
-    expect(spent).toBeGreaterThan(0.15)
+    // what the other model's answers have cost is not there for the judge
+    const [ofModel, ofJudge] = [
+      await modelsUsd.read(harness.store, row.id),
+      await judgeUsd.read(harness.store, row.id),
+    ]
+    expect(ofModel).toBeGreaterThan(0.3)
+    expect(ofJudge).toBeGreaterThan(0.1)
+    expect(ofModel + ofJudge).toBeGreaterThan(proofUsd - 0.05)
     // one request beyond it at most
-    expect(spent).toBeLessThan(usd + 0.01)
+    expect(ofModel + ofJudge).toBeLessThan(proofUsd + 0.01)
   })
 
   it('that is away is waited for, and what it said before is not asked again', async () => {

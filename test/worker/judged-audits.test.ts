@@ -94,7 +94,7 @@ const judgedRoute = async (isCut = false) => {
   const deps = harness.deps(
     {
       ...(isCut && { engine: cutting(harness.engine) }),
-      judge: { model: JUDGE, rubric: RUBRIC, usd: 10 },
+      judge: { model: JUDGE, rubric: RUBRIC },
       priceOf: () => PRICE,
       costUsd: () => 0,
       // of the engine's limits never, between two tries of the judge at once

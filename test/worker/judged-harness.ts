@@ -54,22 +54,17 @@ export interface Behaviour {
 
 export const rule = (messages: Message[]) => ({ reply: `{"verdict":"${knowsTheRule(messages)}"}` })
 
-const CONFIG: Partial<InternalizeOptions> = {
-  arms: [`model:${CHEAP}`],
-  modelProofUsd: 10,
-}
+const CONFIG: Partial<InternalizeOptions> = { arms: [`model:${CHEAP}`] }
 
 export const SETTINGS: NonNullable<WorkerDeps['judge']> = {
   model: JUDGE,
   rubric: RUBRIC,
-  usd: 100,
 }
 
 const depsOf = (
   harness: WorkerHarness,
   { askUpstream, replayUpstream }: Pick<WorkerDeps, 'askUpstream' | 'replayUpstream'>,
-  changes: Partial<WorkerDeps> = {},
-  rows = ROWS
+  { changes = {}, rows = ROWS, proofUsd = 100 }: JudgedOptions = {}
 ) =>
   harness.deps(
     {
@@ -81,13 +76,14 @@ const depsOf = (
       replayUpstream,
       ...changes,
     },
-    { ...CONFIG, trainRows: rows, holdoutRows: rows }
+    { ...CONFIG, proofUsd, trainRows: rows, holdoutRows: rows }
   )
 
 export interface JudgedOptions {
   changes?: Partial<WorkerDeps>
   /** of each side; the faults of a class need 200 to be watched */
   rows?: number
+  proofUsd?: number
   /** once the template is found */
   prepare?: (harness: WorkerHarness, templateVersion: string) => Promise<void>
 }
@@ -121,16 +117,14 @@ export const useJudgedReplies = (form: ReplyForm) => {
   }
 
   /** A worker that has the log before it. */
-  const begin = async (
-    behaviour: Behaviour,
-    { changes = {}, rows = ROWS, prepare }: JudgedOptions = {}
-  ) => {
+  const begin = async (behaviour: Behaviour, options: JudgedOptions = {}) => {
+    const { rows = ROWS, prepare } = options
     const asks = upstream(behaviour)
     const harness = await open({ from: null, engine: { encoder: 'alone' } })
     await harness.log(
       Array.from({ length: 2 * rows + 12 }, (_, i) => ({ ...replyRecord(i, form), usage: USAGE }))
     )
-    const worker = await harness.worker(depsOf(harness, asks, changes, rows))
+    const worker = await harness.worker(depsOf(harness, asks, options))
     if (prepare !== undefined) {
       await harness.runTo(worker, 'candidate')
       await prepare(harness, (await harness.newest()).templateVersion)
@@ -154,7 +148,7 @@ export const useJudgedReplies = (form: ReplyForm) => {
     const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
     const alive = await goLive(harness.store, row, context)
     const asks = upstream(behaviour)
-    const deps = depsOf(harness, asks, { engine: null })
+    const deps = depsOf(harness, asks, { changes: { engine: null } })
     const worker = await harness.worker({ ...deps, config: { ...deps.config, auto: false } })
     const watched = new Watched(harness, worker, alive, (number) => replyRecord(number, form))
     return { watched, comparisons: asks.comparisons }

@@ -13,7 +13,7 @@ import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import { proofUsd } from '../../src/savings/model-proof.ts'
+import { modelsUsd } from '../../src/savings/model-proof.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { AskUpstream, WorkerDeps } from '../../src/worker/deps.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
@@ -85,7 +85,7 @@ const CONFIG: Partial<InternalizeOptions> = {
   arms: [`model:${MODEL}`],
   trainRows: ROWS,
   holdoutRows: ROWS,
-  modelProofUsd: 10,
+  proofUsd: 10,
 }
 
 const depsOf = (
@@ -161,7 +161,7 @@ describe('a cheaper model', () => {
       messages: expect.any(Array) as unknown,
     })
     expect(JSON.parse(asked.at(-1)!)).not.toHaveProperty('logprobs')
-    expect(await proofUsd.read(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
+    expect(await modelsUsd.read(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
     const file = JSON.parse(
       JSON.stringify(await proofFile(harness.store, row, harness.now))
     ) as ProofFile
@@ -235,7 +235,7 @@ const reasonOf = async (
   const { asked, askUpstream } = standIn(disagreeing(100))
   const { harness, row } = await judged({ askUpstream, ...changes }, config)
   expect(asked).toEqual([])
-  expect(await proofUsd.read(harness.store, row.id)).toBe(0)
+  expect(await modelsUsd.read(harness.store, row.id)).toBe(0)
   expect(row.state).toMatchObject({ name: 'rejected', isUntrained: true })
   const { reason } = row.state as { reason: string }
   expect(harness.said(reason)).not.toEqual([])
@@ -246,16 +246,11 @@ describe('a model is left out, and nothing is paid,', () => {
   it.each<[string, RegExp, Partial<WorkerDeps>, Partial<InternalizeOptions>]>([
     [
       'while nobody has allowed the cost, which is told',
-      /sends \d+ requests for about 0\.\d+ USD: MODEL_PROOF_USD allows it/,
+      /sends \d+ requests for about 0\.\d+ USD: PROOF_USD allows it/,
       {},
-      { modelProofUsd: null },
+      { proofUsd: null },
     ],
-    [
-      'that would cost more than is allowed',
-      /MODEL_PROOF_USD leaves 0.01 USD/,
-      {},
-      { modelProofUsd: 0.01 },
-    ],
+    ['that would cost more than is allowed', /PROOF_USD leaves 0.01 USD/, {}, { proofUsd: 0.01 }],
     [
       'that is not cheaper',
       /costs .* with it and .* with gpt-4o-mini/,
@@ -313,9 +308,9 @@ describe('the money', () => {
     // ten times as long as the logged answers, and without a bound
     const { asked, askUpstream } = standIn(disagreeing(1_000), usageOf(10_000, 20))
     const limit = 0.5
-    const { harness, row } = await judged({ askUpstream }, { modelProofUsd: limit })
+    const { harness, row } = await judged({ askUpstream }, { proofUsd: limit })
     const one = 10 * ANSWER_USD
-    const spent = await proofUsd.read(harness.store, row.id)
+    const spent = await modelsUsd.read(harness.store, row.id)
     expect(spent).toBeCloseTo(asked.length * one)
     expect(spent).toBeGreaterThan(limit - one)
     expect(spent).toBeLessThan(limit + one)
@@ -354,7 +349,7 @@ describe('an upstream that is away', () => {
     const { asked, askUpstream } = failing(40, refused)
     const { harness, row } = await judged({ askUpstream })
     expect(row.verdict!.arms[0]!.coverage).toBe(1)
-    expect(await proofUsd.read(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
+    expect(await modelsUsd.read(harness.store, row.id)).toBeCloseTo(asked.length * ANSWER_USD)
   })
 
   it('may have charged what was lost, which is not sent again', async () => {
@@ -362,7 +357,7 @@ describe('an upstream that is away', () => {
     const { asked, askUpstream } = failing(3, lost)
     const { harness, row } = await judged({ askUpstream })
     expect(asked).toHaveLength(evaluationRows(row.plan!) + 1 - 3)
-    const paid = await proofUsd.read(harness.store, row.id)
+    const paid = await modelsUsd.read(harness.store, row.id)
     expect(paid).toBeCloseTo((asked.length + 3) * ANSWER_USD)
     expect(row.state.name).toBe('approval')
   })

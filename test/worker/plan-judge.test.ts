@@ -11,7 +11,7 @@ import { planJudge } from '../../src/worker/judge/plan-judge.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 
 const DEPS = {
-  judge: { model: 'claude-judge', rubric: RUBRIC, usd: 100 },
+  judge: { model: 'claude-judge', rubric: RUBRIC },
   askUpstream: () => Promise.reject(new Error('nothing is asked for a plan')),
   replayUpstream: () => Promise.reject(new Error('nothing is asked for a plan')),
   priceOf: (model: string) => ({

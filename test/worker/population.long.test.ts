@@ -178,7 +178,7 @@ describe('an internalization', () => {
     const reason = reasonOf(ended)
     expect(reason).toMatch(/answers only (?:8|9|1\d)\.\d % .* with plain text/)
     expect(reason).toContain(kind)
-    expect(reason).toContain('MIN_COVERAGE')
+    expect(reason).toContain('use a separate prompt')
     expect(ended.plan).toBeNull()
     expect(await jobs()).toBe(0)
   })

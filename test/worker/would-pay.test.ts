@@ -15,6 +15,7 @@ import {
   PRICED_ORDERS,
 } from '../kit/records/priced-orders.ts'
 import { HOUR_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const ROUNDS = 12
 
@@ -25,7 +26,7 @@ describe('before training', () => {
 
   const workerWith = (prices: Price[], usdPerHour: string): Promise<Worker> => {
     const settings = economicsSettings(
-      parseConfig({ ENGINE_USD_PER_HOUR: usdPerHour, AUDIT_SHARE: '0' }),
+      parseConfig({ ENGINE_USD_PER_HOUR: usdPerHour, ...changedConstants({ auditShare: 0 }) }),
       prices
     )
     const economics = openEconomics(harness.store, settings, () => harness.now)

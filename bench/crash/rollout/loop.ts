@@ -27,7 +27,7 @@ import { kill, type Target } from './victims.ts'
 
 export type Phase = 'approval' | 'canary 5 %' | 'canary 25 %' | 'full' | 'rollback' | 'retired'
 
-/** Defaults of ROLLBACK_EVIDENCE and STEP_EVIDENCE. */
+/** As they ship. */
 const CAPITALS: Capitals = { step: 20, rollback: 300 }
 const POLL_MS = 10
 const WAIT_MS = 180_000

@@ -32,16 +32,18 @@ export const environment = (
   upstream: ReplayUpstream,
   { promotes, starts }: { promotes: boolean; starts: boolean }
 ): Record<string, string> => ({
-  ...learningSettings({ minSessions: 60, trainRows: ROWS }),
+  ...learningSettings({
+    minSessions: 60,
+    trainRows: ROWS,
+    constants: { rolloutMinHours: 0, auditShare: 0.3 },
+  }),
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
-  ROLLOUT_MIN_HOURS: '0',
   // servers, workers and engines are away again and again, which is said each time
   LOG_LEVEL: 'silent',
   AUTO_PROMOTE: String(promotes),
   AUTO_INTERNALIZE: String(starts),
   ROLLOUT_STAGES: '0.05,0.25,1',
-  AUDIT_SHARE: '0.3',
 })
 
 const loraOf = ({ plan, verdict }: Internalization): string =>

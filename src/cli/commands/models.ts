@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { baseUrlSchema } from '../../config/environment.ts'
 import { AppError } from '../../errors.ts'
 import { KNOWN_MODELS } from '../../models/known.ts'
 import { packageFolder } from '../../package-folder.ts'
@@ -10,6 +11,19 @@ import { readConfig } from '../context.ts'
 import { openScreen, print, table, type OutputOptions } from '../output.ts'
 
 const HUB_TIMEOUT_MS = 30_000
+
+const HUB = 'https://huggingface.co'
+
+/**
+ * The hub's own variables, which its other programs read too.
+ * @throws AppError `invalid-config`, without the URL
+ */
+const hubOf = ({ HF_ENDPOINT, HF_TOKEN }: NodeJS.ProcessEnv) => {
+  const endpoint = baseUrlSchema('HF_TOKEN').safeParse(HF_ENDPOINT || HUB)
+  if (!endpoint.success)
+    throw new AppError('invalid-config', `HF_ENDPOINT: ${endpoint.error.issues[0]?.message}`)
+  return { endpoint: endpoint.data, token: HF_TOKEN || null }
+}
 
 const modelsDir = (): string => join(readConfig().dataDir, 'models')
 
@@ -83,7 +97,8 @@ const pull = async (
   wanted: string,
   { revision, json }: OutputOptions & { revision: string }
 ): Promise<void> => {
-  const { hub, logLevel } = readConfig()
+  const { logLevel } = readConfig()
+  const hub = hubOf(process.env)
   const request = requestOf(wanted, revision)
   const { progress } = openScreen(logLevel)
   const path = await pullModel(request, {

@@ -31,7 +31,7 @@ interface TenantRow {
   lastSeen: string
 }
 
-/** The recent tenants, as CAPTURE_TENANTS, CAPTURE_EXCEPT and `forget` take them. */
+/** The recent tenants, as CAPTURE_TENANTS and `forget` take them. */
 const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   const newest = await store.records.list({ order: 'desc', limit: TENANT_RECORDS, bodies: false })
   const tenants = new Map<string, TenantRow>()

@@ -7,6 +7,7 @@ import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
 import { usd } from '../../core/cost/figure-text.ts'
 import { about, growthText, isReady, isUntriedForm, type ScannedLog } from './words.ts'
+import { CONSTANTS } from '../../config/constants.ts'
 
 /** What is there to learn with. */
 export interface Workshop {
@@ -161,7 +162,7 @@ const nextOfHeads = (report: ScanReport, log: ScannedLog, shop: Workshop): NextS
   return {
     says:
       templates.length === 0
-        ? 'log more traffic: a template needs DETECT_MIN_SESSIONS requests with the same prompt'
+        ? `log more traffic: a template needs ${CONSTANTS.detectMinSessions} sessions with the same prompt`
         : 'no step to recommend: see the remarks',
     command: null,
   }

@@ -32,8 +32,8 @@ export interface EconomicsSettings {
   upstreamReplays: number
   /** that may compete, to tell what a template without a proof would be answered by; empty: a model of the engine */
   arms: readonly ArmName[]
-  /** US dollars that the answers of other models may cost an internalization; null: none are bought */
-  modelProofUsd: number | null
+  /** US dollars that answers of other models may cost an internalization; null: none are bought */
+  proofUsd: number | null
   /** whether a judge may vouch for free text (JUDGE_MODEL); absent: it may not */
   hasJudge?: boolean
 }
@@ -210,7 +210,7 @@ export const draftOf = (input: DraftInput): Draft => {
       training: onceTrainingUsd(input),
       evaluation:
         settings.upstreamReplays * (costs ? costs.now : 0) +
-        (otherModel === null ? 0 : (settings.modelProofUsd ?? 0)),
+        (otherModel === null ? 0 : (settings.proofUsd ?? 0)),
     },
   }
 }

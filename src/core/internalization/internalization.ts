@@ -221,7 +221,7 @@ export interface PlannedJudge extends Omit<JudgeIdentity, 'version'> {
 export interface JudgeCost {
   requests: number
   usd: number
-  /** JUDGE_USD at that time */
+  /** PROOF_USD at that time */
   limitUsd: number
 }
 
@@ -388,8 +388,8 @@ export interface InternalizeOptions {
   minCoverage: number
   /** held-out requests that are sent to the upstream twice more, to compare with today; null: all */
   upstreamReplays: number | null
-  /** US dollars that the answers of other models may cost an internalization; null: none are bought */
-  modelProofUsd: number | null
+  /** US dollars that answers of other models and the judge may cost an internalization; null: none are bought */
+  proofUsd: number | null
   /** written answers may be streamed before their end is known */
   streamsEarly: boolean
 }

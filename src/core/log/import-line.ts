@@ -169,8 +169,8 @@ const refusalOf = (
 ): string | null => {
   const isTooLarge = (body: string | null): boolean =>
     body !== null && withoutAttachments(Buffer.from(body)).length > maxBodyBytes
-  if (isTooLarge(request)) return `its request is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
-  if (isTooLarge(response)) return `its response is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
+  if (isTooLarge(request)) return `its request is over ${maxBodyBytes} bytes`
+  if (isTooLarge(response)) return `its response is over ${maxBodyBytes} bytes`
   const { outcome } = readChatRequest(Buffer.from(request), dialect)
   return typeof outcome === 'string' ? READ_FAULTS[outcome] : null
 }

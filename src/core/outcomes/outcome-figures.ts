@@ -248,7 +248,7 @@ export class OutcomeSums {
   }
 }
 
-/** Whether the test has the capital at which a route is rolled back. @param rollbackCapital ROLLBACK_EVIDENCE */
+/** Whether the test has the capital at which a route is rolled back. */
 export const isHarmful = (
   { rollback }: Pick<OutcomeFigures, 'rollback'>,
   rollbackCapital: number

@@ -66,7 +66,7 @@ export interface PricedTemplate {
   cache: CacheFinding | null
 }
 
-export interface MoneySettings extends Omit<EconomicsSettings, 'arms' | 'modelProofUsd'> {
+export interface MoneySettings extends Omit<EconomicsSettings, 'arms' | 'proofUsd'> {
   /** of the whole log */
   window: TrafficWindow | null
   /** days that the log covers, where its records have no time */
@@ -101,7 +101,7 @@ const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): 
       asked: NOT_ASKED,
     },
     internalizations: [],
-    settings: { ...settings, trainSeconds: TRAINING_SECONDS, arms: [], modelProofUsd: null },
+    settings: { ...settings, trainSeconds: TRAINING_SECONDS, arms: [], proofUsd: null },
   })
 }
 

@@ -1,9 +1,9 @@
 /**
- * The money of one internalization for answers of other models, and for its judge. What was paid is stored, so a
+ * The money of one internalization (PROOF_USD) for answers of other models and for its judge. What was paid is stored, so a
  * restart does not forget it.
  */
 import { createBudget } from '../../core/move/budget.ts'
-import { judgeUsd, proofUsd } from '../../savings/model-proof.ts'
+import { judgeUsd, modelsUsd } from '../../savings/model-proof.ts'
 import type { Store } from '../../store/store.ts'
 
 /** US dollars of one request. */
@@ -25,56 +25,58 @@ export type Pay = <T>(
 /** Of what has another limit. */
 export const payAlways: Pay = async (_usd, send) => (await send()).answer
 
-/**
- * At most one request goes beyond the limit. After a crash, requests that were under way count as paid.
- * @param spentUsd before @param saveSpent stores what is spent
- */
-const openBudget = (
-  limitUsd: number,
-  spentUsd: number,
-  saveSpent: (usd: number) => Promise<void>
-): Pay => {
-  const budget = createBudget(limitUsd, spentUsd)
-  const waiting: (() => void)[] = []
-  let underway = 0
-  let expectedUsd = 0
-  const save = (): Promise<void> => saveSpent(budget.spentUsd + expectedUsd)
-
-  const buy: Pay = async ({ most, expected }, send) => {
-    expectedUsd += expected
-    let paid = expected
-    try {
-      await save()
-      const { answer, usd } = await send()
-      paid = usd
-      return answer
-    } finally {
-      expectedUsd -= expected
-      underway--
-      budget.end(most, paid)
-      for (const goOn of waiting.splice(0)) goOn()
-      await save()
-    }
-  }
-
-  return async (usd, send) => {
-    while (!budget.mayStart(usd.most)) {
-      if (budget.isSpent || underway === 0) return null
-      await new Promise<void>((goOn) => waiting.push(goOn))
-    }
-    budget.start(usd.most)
-    underway++
-    return buy(usd, send)
-  }
+/** Of one internalization: what the one pays is not there for the other. */
+export interface ProofBudget {
+  /** for answers of other models */
+  models: Pay
+  judge: Pay
 }
 
-const openKept =
-  (kept: typeof proofUsd) =>
-  async (store: Pick<Store, 'snapshots'>, id: string, limitUsd: number | null): Promise<Pay> =>
-    openBudget(limitUsd ?? 0, await kept.read(store, id), (usd) => kept.save(store, id, usd))
+/**
+ * At most one request goes beyond the limit. After a crash, requests that were under way count as paid.
+ * @param limitUsd null: nothing may be paid
+ */
+export const openProofBudget = async (
+  store: Pick<Store, 'snapshots'>,
+  id: string,
+  limitUsd: number | null
+): Promise<ProofBudget> => {
+  const spent = { models: await modelsUsd.read(store, id), judge: await judgeUsd.read(store, id) }
+  const budget = createBudget(limitUsd ?? 0, spent.models + spent.judge)
+  const waiting: (() => void)[] = []
+  let underway = 0
 
-/** Of an internalization, for answers of other models; a limit of null: nothing may be paid. */
-export const openProofBudget = openKept(proofUsd)
+  const payAs = (name: keyof ProofBudget, kept: typeof modelsUsd): Pay => {
+    let expectedUsd = 0
+    const save = (): Promise<void> => kept.save(store, id, spent[name] + expectedUsd)
 
-/** Of an internalization, for its judge. */
-export const openJudgeBudget = openKept(judgeUsd)
+    const buy: Pay = async ({ most, expected }, send) => {
+      expectedUsd += expected
+      let paid = expected
+      try {
+        await save()
+        const { answer, usd } = await send()
+        paid = usd
+        return answer
+      } finally {
+        expectedUsd -= expected
+        spent[name] += paid
+        underway--
+        budget.end(most, paid)
+        for (const goOn of waiting.splice(0)) goOn()
+        await save()
+      }
+    }
+
+    return async (usd, send) => {
+      while (!budget.mayStart(usd.most)) {
+        if (budget.isSpent || underway === 0) return null
+        await new Promise<void>((goOn) => waiting.push(goOn))
+      }
+      budget.start(usd.most)
+      underway++
+      return buy(usd, send)
+    }
+  }
+  return { models: payAs('models', modelsUsd), judge: payAs('judge', judgeUsd) }
+}

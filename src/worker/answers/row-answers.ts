@@ -157,7 +157,7 @@ const ofModel =
     return { ...readOther(record, other, answer), usd }
   }
 
-/** Why a request was not asked for which `MODEL_PROOF_USD` left nothing. */
+/** Why a request was not asked for which `PROOF_USD` left nothing. */
 export const BUDGET_SPENT = 'budget-spent'
 
 export type Respondent = Pick<Route, 'lora' | 'model'>

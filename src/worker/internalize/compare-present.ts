@@ -43,11 +43,11 @@ const presentOf = async (
 }
 
 const mayBuy = ({ config, askUpstream, priceOf }: WorkerDeps, model: string): boolean =>
-  config.modelProofUsd !== null && askUpstream !== null && priceOf(model) !== null
+  config.proofUsd !== null && askUpstream !== null && priceOf(model) !== null
 
 /** Where the live route's model may not be asked, the successor is judged by itself. */
 const withoutPresent = ({ log }: WorkerDeps, { lora }: Respondent): null => {
-  const message = `the successor is not compared with ${lora}: MODEL_PROOF_USD or JUDGE_USD does not allow it`
+  const message = `the successor is not compared with ${lora}: PROOF_USD does not allow it`
   log({ level: 'warn', message })
   return null
 }

@@ -195,14 +195,18 @@ export const evaluate = async (
   template: Template
 ): Promise<Evaluated> => {
   const formats = createAnswerFormats()
-  const { modelProofUsd } = deps.config
-  const pay = await openProofBudget(deps.store, internalization.id, modelProofUsd)
-  const judge = await judgeOf(deps, internalization, plan)
+  const { id } = internalization
+  const { models: pay, judge: judgePay } = await openProofBudget(
+    deps.store,
+    id,
+    deps.config.proofUsd
+  )
+  const judge = judgeOf(deps, plan, judgePay)
   const checker = checkerOf(deps, plan)
   const witness = judge ?? (typeof checker === 'string' ? null : checker)
   const context = { deps, engine, formats, pay, witness, internalization, plan, template }
   const sets = await setsOf(deps.store, plan, template)
-  const done = await deps.store.internalizations.evaluations(internalization.id)
+  const done = await deps.store.internalizations.evaluations(id)
   for (const arm of plan.arms.entries()) await evaluateArm(context, arm, sets, done)
   const exchanges = exchangesIn(sets)
   const evaluation = { internalization, plan, rows: done, exchanges }

@@ -12,20 +12,18 @@ import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
-import { openJudgeBudget } from '../answers/proof-budget.ts'
+import type { Pay } from '../answers/proof-budget.ts'
 import { admitJudge, type Admitted } from './admit-judge.ts'
 import { openJudge, type Judge } from './judge.ts'
 import { judgeRows, judgingOf, type JudgeRowsDeps } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
-export const judgeOf = async (
+export const judgeOf = (
   deps: WorkerDeps,
-  { id }: Pick<Internalization, 'id'>,
-  { judge: planned }: InternalizationPlan
-): Promise<Judge | null> => {
-  if (planned === undefined || deps.judge === null) return null
-  return openJudge(deps, deps.judge, await openJudgeBudget(deps.store, id, deps.judge.usd))
-}
+  { judge: planned }: InternalizationPlan,
+  pay: Pay
+): Judge | null =>
+  planned === undefined || deps.judge === null ? null : openJudge(deps, deps.judge, pay)
 
 /** Why the judge that is set is not the one of the plan; null: it is. */
 export const otherJudge = (
@@ -172,7 +170,7 @@ export const judgeEvaluation = async (
     return ended({ admission: null, hindrance: other })
   const asked: Asked = {
     ...judgingOf(deps, judge, evaluation),
-    spentReason: `JUDGE_USD=${dollars(deps.judge.usd)} was spent before all answers were compared`,
+    spentReason: `PROOF_USD=${dollars(deps.config.proofUsd ?? 0)} was spent before all answers were compared`,
   }
   const begun = await admission(asked, plan.judge, evaluation)
   if ('hindrance' in begun) return ended(begun)

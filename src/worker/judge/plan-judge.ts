@@ -54,7 +54,7 @@ export const whyNoJudge = (
   { judge, askUpstream, replayUpstream, priceOf, config }: Omit<Deps, 'log'>,
   model: string
 ): string | null => {
-  if (judge === null) return 'name one with JUDGE_MODEL and JUDGE_USD'
+  if (judge === null) return 'name one with JUDGE_MODEL and PROOF_USD'
   if (askUpstream === null || replayUpstream === null)
     return 'set UPSTREAM_API_KEY, with which the judge is asked and second answers are bought'
   if (config.upstreamReplays !== null)
@@ -99,7 +99,7 @@ const MOST_FAULTS = FAULTS.length * FAULTS_OF_A_CLASS
  * one.
  */
 const expectedJudgeCost = (
-  settings: JudgeSettings,
+  settings: JudgeSettings & { limitUsd: number },
   price: Price,
   { comparison, heldOut, arms }: JudgedPlan
 ): JudgeCost => {
@@ -114,7 +114,7 @@ const expectedJudgeCost = (
   const requests = REQUESTS_PER_COMPARISON * (1 + arms) * each.length + faults
   const sum = each.reduce((total, usd) => total + usd, 0)
   const usd = each.length === 0 ? 0 : (requests * sum) / each.length
-  return { requests, usd, limitUsd: settings.usd }
+  return { requests, usd, limitUsd: settings.limitUsd }
 }
 
 /** The judge of a plan; null: equality decides, as it does for sentences where there is no judge. */
@@ -129,7 +129,11 @@ export const planJudge = (
   const price = deps.priceOf(judge.model)
   if (price === null) return null
   const { name } = judge.rubric
-  const expected = expectedJudgeCost(judge, price, planned)
+  const expected = expectedJudgeCost(
+    { ...judge, limitUsd: deps.config.proofUsd ?? 0 },
+    price,
+    planned
+  )
   const plan = { model: judge.model, rubric: name, rubricDigest: rubricDigest(judge.rubric) }
   const data = { template: version, requests: expected.requests }
   const level = expected.usd > expected.limitUsd ? 'warn' : 'info'

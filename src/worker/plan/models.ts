@@ -78,7 +78,7 @@ const probe = async (
   model: AskedModel
 ): Promise<Pick<OtherModel, 'hasLogprobs'> | LeftOut> => {
   const sent = await buyAnswer(deps, record, model)
-  if (sent === null) return { why: 'MODEL_PROOF_USD is spent' }
+  if (sent === null) return { why: 'PROOF_USD is spent' }
   const { answer } = sent
   if (typeof answer === 'string')
     return answer === 'not-sent'
@@ -115,10 +115,10 @@ const planModel = async (
   if ('why' in price) return price
   const usd = records.reduce((sum, record) => sum + expectedCost(record, price), 0)
   const proof = `its proof sends ${records.length} requests for about ${dollars(usd)}`
-  const { modelProofUsd } = config
-  if (modelProofUsd === null) return { why: `${proof}: MODEL_PROOF_USD allows it` }
-  if (plannedUsd + usd > modelProofUsd)
-    return { why: `${proof}, and MODEL_PROOF_USD leaves ${dollars(modelProofUsd - plannedUsd)}` }
+  const { proofUsd } = config
+  if (proofUsd === null) return { why: `${proof}: PROOF_USD allows it` }
+  if (plannedUsd + usd > proofUsd)
+    return { why: `${proof}, and PROOF_USD leaves ${dollars(proofUsd - plannedUsd)}` }
   const asked = { name, price, addsLogprobs: true }
   const probed = await probe({ ask: askUpstream, sleep, pay }, lastOf(nonEmpty(records)), asked)
   if ('why' in probed) return probed
@@ -138,7 +138,7 @@ export const planModels = async (
   const names = deps.config.arms.flatMap((arm) => modelOfArm(arm) ?? [])
   if (names.length === 0) return planned
   const records = await readAsked(deps, rows)
-  const pay = await openProofBudget(deps.store, id, deps.config.modelProofUsd)
+  const { models: pay } = await openProofBudget(deps.store, id, deps.config.proofUsd)
   let plannedUsd = 0
   for (const name of names) {
     const one = await planModel(deps, name, template, { id, pay, records, plannedUsd })

@@ -155,7 +155,7 @@ const whyTooFew = (
   if (traffic.length < needed)
     return (
       `${traffic.length} held-out exchanges are too few to show a loss under ${percent(margin)}: ` +
-      `at least ${needed} are needed, so raise HOLDOUT_ROWS or log more traffic`
+      `at least ${needed} are needed, so log more traffic, or raise MARGIN`
     )
   const worth = effectiveRows(traffic, burstMsOf(config))
   if (worth < needed)
@@ -182,7 +182,7 @@ const whyTooVaried = (
     ? null
     : `only ${percent(proven)} of the held-out requests are of a kind that at least ${LEAST_OF_A_TRAIT} of them have, and ` +
         `${percent(minCoverage)} must be answered: send the same parameters and headers with each request, ` +
-        'name headers that change no answer in IRRELEVANT_HEADERS, or lower MIN_COVERAGE'
+        'name headers that change no answer in IRRELEVANT_HEADERS, or give each kind a prompt of its own'
 }
 
 /**
@@ -222,7 +222,7 @@ const hopeless = (
     return (
       `the upstream answers only ${percent(answerable)} of the held-out requests with plain text or function ` +
       `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
-      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or use a separate prompt for the other requests`
+      `${percent(minCoverage)} must be answered: use a separate prompt for the other requests`
     )
   const written = writtenRules(rows.fields)
   const isJudged = responseType === 'free-text' || written.length > 0

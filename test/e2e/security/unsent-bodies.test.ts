@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { startServerProcess, type ServerProcess } from '../../kit/process/server-process.ts'
 import { eventually, send } from '../../kit/proxy/harness.ts'
+import { changedConstants } from '../../kit/process/loop-settings.ts'
 
 const MAX_CONNECTIONS = 64
 
@@ -13,7 +14,7 @@ beforeAll(async () => {
   server = await startServerProcess({
     ENGINE: 'none',
     UPSTREAM_BASE_URL: 'http://127.0.0.1:9/v1',
-    MAX_CONNECTIONS: String(MAX_CONNECTIONS),
+    ...changedConstants({ maxConnections: MAX_CONNECTIONS }),
   })
 })
 afterEach(() => {

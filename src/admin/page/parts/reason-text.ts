@@ -45,7 +45,7 @@ const TEXTS: Record<string, string> = {
   'engine-timeout': 'the engine was too slow',
   'engine-refused': 'the engine refused the request',
   'over-budget': 'the caller’s key has not the money for the answers of both models',
-  'budget-spent': 'MODEL_PROOF_USD was spent before it was asked',
+  'budget-spent': 'PROOF_USD was spent before it was asked',
   'no-second': 'the upstream gave no second answer, without which a judge is not asked',
   'record-gone': 'the request was deleted from the log',
   'engine-error': 'the engine, or the other model, failed or was refused',

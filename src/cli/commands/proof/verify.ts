@@ -63,13 +63,13 @@ export const verifyCommand = (): Command =>
     )
     .option(
       '--rollback-evidence <capital>',
-      'required ROLLBACK_EVIDENCE',
+      'required capital of a rollback',
       positiveAmount,
       PROMISE.rollbackCapital
     )
     .option(
       '--step-evidence <capital>',
-      'smallest STEP_EVIDENCE to accept',
+      'smallest capital of a step to accept',
       positiveAmount,
       PROMISE.stepCapital
     )

@@ -263,7 +263,7 @@ export const moveCommand = (): Command =>
     )
     .option(
       '--requests <number>',
-      `logged requests to send of a template, at most; default: ${REQUESTS}, with --follow TRAIN_ROWS and HOLDOUT_ROWS`,
+      `logged requests to send of a template, at most; default: ${REQUESTS}, with --follow as many as an internalization reads`,
       wholeNumber(1)
     )
     .option('--budget-usd <amount>', 'US dollars to spend, at most', positiveAmount, BUDGET_USD)

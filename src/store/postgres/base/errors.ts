@@ -19,7 +19,7 @@ const ADVICE: Record<string, string> = {
   '42501': 'the user may not do this: make the user the owner of the schema promptintern',
   '53100': 'no disk space is left: free some or shorten the retention',
   '53200': 'the server is out of memory, or of locks: raise max_locks_per_transaction',
-  '53300': 'the server has no free connection: lower DATABASE_POOL, or raise max_connections',
+  '53300': 'the server has no free connection: raise max_connections, or put PgBouncer before it',
   '55P03': 'another transaction holds a lock for too long: end it',
   '57014': 'the server took too long for a statement: check its load',
   '57P01': 'the server is shutting down',

@@ -32,10 +32,10 @@ const JUDGE_HELPS =
 
 /** Of a verdict that its judge has decided, and not the arms; null: it has not. */
 const sayJudge = ({ judge, reason }: Verdict): SaidRejection | null => {
-  if (reason.startsWith('JUDGE_USD='))
+  if (reason.startsWith('PROOF_USD='))
     return {
       says: 'The money for the judge was spent before all answers were compared.',
-      helps: 'A larger JUDGE_USD, or fewer HOLDOUT_ROWS; then internalize again.',
+      helps: 'A larger PROOF_USD; then internalize again.',
     }
   if (/JUDGE_MODEL is|rubric .* has changed/.test(reason))
     return {
@@ -58,13 +58,12 @@ const sayJudge = ({ judge, reason }: Verdict): SaidRejection | null => {
 
 const LITTLE_TRAFFIC: SaidRejection = {
   says: 'There is too little traffic to prove anything.',
-  helps: 'More traffic or an import of logs; if the log has more, a larger HOLDOUT_ROWS.',
+  helps: 'More traffic or an import of logs, or a larger MARGIN, which a smaller proof decides.',
 }
 
 const FEW_TEXTS: SaidRejection = {
   says: 'Too few of the requests are answered with plain text or function calls. A small model gives no other answers.',
-  helps:
-    'A separate prompt for the requests with other answers, such as refusals, or a lower MIN_COVERAGE.',
+  helps: 'A separate prompt for the requests with other answers, such as refusals.',
 }
 
 /** What the worker says before it trains, by words of its reasons. */
@@ -90,7 +89,7 @@ const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
   { words: /too few to (show|train)|are new to training/, ...LITTLE_TRAFFIC },
   { words: /held-out requests with plain text/, ...FEW_TEXTS },
   {
-    words: /MODEL_PROOF_USD|does not compete/,
+    words: /PROOF_USD|does not compete/,
     says: 'No other model of ARMS may be compared; the history says why, and what the comparison would cost.',
     helps: 'The setting that the history names; then internalize again.',
   },
