@@ -52,7 +52,7 @@ const packed = (passTokens: number): Workload => ({
   completion: 20,
 })
 
-/** ENGINE_MAX_TRAINING_TOKENS, and its halves down to where activations are computed twice. */
+/** Tokens of a pass on a GPU, and its halves down to where activations are computed twice. */
 const FULL = {
   full_16384: packed(16_384),
   full_8192: packed(8192),

@@ -366,53 +366,24 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: true,
   },
-  // how a training is run; knows no model and no rows
-  'adapters/launch': {
-    ours: [
-      'adapters/host',
-      'adapters/lora/restarts.ts',
-      'src/openai',
-      'src/errors.ts',
-      'src/process/child-environment.ts',
-      'src/process/signal-group.ts',
-    ],
-    packages: ['yaml'],
-    node: true,
-  },
-  // trains by `adapters/launch` and `adapters/trainer`, serves by `adapters/publish`
+  // trains by `adapters/trainer`, or an operator's command; serves by vLLM
   'adapters/gpu': {
     ours: [
       'adapters/host',
-      'adapters/launch',
       'adapters/lora',
       'adapters/model',
       'adapters/onnx/label-heads.ts',
-      'adapters/publish',
       'adapters/text',
       'src/openai',
       'src/errors.ts',
+      'src/gone.ts',
       'src/package-folder.ts',
-      'src/random.ts',
-    ],
-    packages: ['zod'],
-    node: true,
-  },
-  // loras to servers of other programs, by token ids; knows no way to train
-  'adapters/publish': {
-    ours: [
-      'adapters/host/disk.ts',
-      'adapters/host/log.ts',
-      'adapters/lora',
-      'adapters/model',
-      'adapters/text',
-      'src/openai',
-      'src/errors.ts',
       'src/process/child-environment.ts',
       'src/process/signal-group.ts',
       'src/process/supervise.ts',
+      'src/random.ts',
       'src/text-within.ts',
       'src/timers.ts',
-      'src/random.ts',
     ],
     packages: ['undici', 'zod'],
     node: true,

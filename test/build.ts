@@ -11,7 +11,6 @@ export default (): void => {
     'adapters/onnx/process.ts',
     'adapters/onnx/train-process.ts',
     'demo/main.ts',
-    'test/kit/launch/sky-command.ts',
     ...GPU_PROGRAMS,
   ])
 }

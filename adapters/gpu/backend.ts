@@ -3,18 +3,17 @@ import { join, resolve } from 'node:path'
 import { toAppError } from '../../src/errors.ts'
 import type { EngineBackend, TrainHooks } from '../host/backend.ts'
 import type { Log } from '../host/log.ts'
-import { openLauncher } from '../launch/open-launcher.ts'
 import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
-import { createLoraFolder } from '../publish/vllm/lora-folder.ts'
-import type { VllmDeps, VllmServer } from '../publish/vllm/proofs.ts'
-import { reachVllm, startVllm } from '../publish/vllm/start-vllm.ts'
-import { createVllmPublisher, isAway, type VllmPublisher } from '../publish/vllm/vllm.ts'
+import { createLoraFolder, type LoraFolder } from './vllm/lora-folder.ts'
+import type { VllmServer } from './vllm/proofs.ts'
+import { reachVllm, startVllm } from './vllm/start-vllm.ts'
+import { createVllmPublisher, isAway, type VllmPublisher } from './vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
-import { trainByProcess } from './train.ts'
-import { trainingOnGpu } from './training-on-gpu.ts'
+import { createTraining } from './train-command.ts'
+import { trainByCommand } from './train.ts'
 import { invalidRequest } from '../host/invalid-request.ts'
 
 export interface GpuBackendDeps {
@@ -23,7 +22,7 @@ export interface GpuBackendDeps {
   dataDir: string
   /** `train.py` */
   trainerScript: string
-  /** what vLLM's process is given */
+  /** what the processes of training and of vLLM are given */
   env: NodeJS.ProcessEnv
   log: Log
 }
@@ -60,11 +59,10 @@ const openServer = (
   return startVllm(vllm, { modelPath, base, dtype, device }, env, log)
 }
 
-/** The folder that vLLM reads loras from, and the names that it gives them. */
-const findingOf = (vllm: GpuOptions['vllm']): Pick<VllmDeps, 'folder' | 'loraName'> => {
-  if (!('urls' in vllm)) return { folder: null, loraName: '{lora}' }
-  const { loraFolder, loraName } = vllm
-  return { folder: loraFolder === null ? null : createLoraFolder(resolve(loraFolder)), loraName }
+/** In which replicas find loras; null: vLLM loads each from where it is stored. */
+const sharedFolder = (vllm: GpuOptions['vllm']): LoraFolder | null => {
+  const path = 'urls' in vllm ? vllm.loraFolder : null
+  return path === null ? null : createLoraFolder(resolve(path))
 }
 
 /**
@@ -93,7 +91,8 @@ const openPublisher = async (
   const { options, log } = deps
   const server = await openServer(deps, modelPath, base)
   const { dtype } = options.training
-  return createVllmPublisher({ server, base, dtype, loras, log, ...findingOf(options.vllm) })
+  const folder = sharedFolder(options.vllm)
+  return createVllmPublisher({ server, base, dtype, loras, log, folder })
 }
 
 /**
@@ -103,35 +102,25 @@ const openPublisher = async (
  */
 export const createGpuBackend = async (deps: GpuBackendDeps): Promise<EngineBackend> => {
   const { options, trainerScript, env, log } = deps
-  const { training, replayShare, maxLoraRank, python } = options
+  const { training, maxLoraRank, python, trainCommand } = options
   const modelPath = resolve(options.modelPath)
   const dataDir = resolve(deps.dataDir)
-  // a wrong template is found before the model is loaded
-  const trainer = { python, script: trainerScript }
-  const launcher = openLauncher({ options: options.launch, dataDir, modelPath, trainer, env, log })
   const base = await openBase(modelPath, options.maxModelLen)
   // vLLM is told the paths, and has another working directory
   const loras = await Loras.open(join(dataDir, 'loras'), base, log)
   const publisher = await openPublisher(deps, modelPath, base, loras)
-  const trainDeps = trainingOnGpu({
-    base,
-    modelPath,
-    loras,
-    launcher,
-    options: training,
-    replayShare,
-  })
+  const run = createTraining({ command: trainCommand, python, script: trainerScript, env, log })
+  const trainDeps = { base, modelPath, loras, run, options: training }
   return createLoraBackend({
     base,
     loras,
     serving: publisher,
     train: async (task, hooks) => {
       checkRank(task, maxLoraRank)
-      const result = await trainByProcess(trainDeps, task, hooks)
+      const result = await trainByCommand(trainDeps, task, hooks)
       // so that it can answer when it is announced
       await publishOrWarn(publisher, result.model, hooks)
       return result
     },
-    closeTraining: () => launcher.close(),
   })
 }

@@ -23,7 +23,6 @@ await runEngineProcess({
       hasGpu: existsSync('/dev/nvidiactl'),
       python: existsSync(ownPython) ? ownPython : 'python3',
     })
-    for (const setting of options.ignored) log('warn', setting)
     const trainerScript = join(trainerFolder, 'train.py')
     const backend = await createGpuBackend({
       options,

@@ -1,6 +1,6 @@
 /**
- * One training by a process in Python: renders rows to token ids, decides every default, gives both to it
- * as a task, and stores the PEFT folder that comes back. Knows nothing of serving.
+ * One training by `adapters/trainer`: renders rows to token ids, decides every default, gives both to it as a task, and
+ * stores the PEFT folder that comes back. Knows nothing of serving.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -11,16 +11,18 @@ import { pipeline } from 'node:stream/promises'
 import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { seededRandom } from '../../src/random.ts'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
 import { storageError, writeAtomically } from '../host/disk.ts'
-import type { Launcher, LaunchTask, Trained } from '../launch/launcher.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../lora/hyperparameters.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
-import { manifestOf, storeLora, WEIGHTS } from '../lora/lora-file.ts'
+import { manifestOf, storeLora, WEIGHTS, writeStart } from '../lora/lora-file.ts'
+import { createLoraLayout, initLora } from '../lora/lora-layout.ts'
 import type { Loras } from '../lora/loras.ts'
-import { batchesOf, replayedRows, validationSample } from '../lora/schedule.ts'
+import { batchesOf, startSeed, validationSample } from '../lora/schedule.ts'
 import type { BaseModel } from '../model/open-model.ts'
-import { PROBE, probeRows } from '../publish/probe.ts'
+import { PROBE, probeRows } from './probe.ts'
+import type { RunTraining, Trained, TrainTask } from './train-command.ts'
 import { studentRow, teacherRow } from '../text/render-rows.ts'
 import {
   checkRows,
@@ -30,24 +32,26 @@ import {
   type TokenizedRow,
 } from '../text/rows.ts'
 
+/** How training computes; the trainer's task has the same names. */
+export interface TrainingOptions {
+  device: string
+  dtype: 'float32' | 'bfloat16'
+  four_bit: boolean
+  /** tokens of one forward and backward pass */
+  max_tokens: number
+  checkpoint_seconds: number
+  /** of the CPU; null is torch's choice */
+  threads: number | null
+  /** of the GPU's memory */
+  memory_share: number
+}
+
 export interface TrainDeps {
   base: BaseModel
+  modelPath: string
   loras: Loras
-  launcher: Launcher
-  /** fields of the task that say how training computes */
-  options: object
-  /** what of them makes the lora another one; `placement` is as in a probe */
-  computing: { placement: string; facts: unknown[] }
-  /** share of a self-distillation's prompts that the teacher answers itself */
-  replayShare: number
-  /** the task's fields that name what training begins with */
-  startOf(task: LoraTask, hyperparameters: ResolvedHyperparameters): object
-  /** Writes it into the job's folder, which exists; absent where it is there. */
-  writeStart?(task: LoraTask, hyperparameters: ResolvedHyperparameters): Promise<void>
-  /** files of the output that stay beside the lora, where they are needed */
-  besides(hyperparameters: ResolvedHyperparameters): string[]
-  /** @throws AppError where the exported lora has other hyperparameters than the task */
-  checkOutput?(output: string, hyperparameters: ResolvedHyperparameters): Promise<void>
+  run: RunTraining
+  options: TrainingOptions
 }
 
 interface TaughtRow extends TokenizedRow {
@@ -58,12 +62,18 @@ interface TaughtRow extends TokenizedRow {
 interface Plan {
   rows: TaughtRow[]
   validationRows: TokenizedRow[]
-  replayed: number[]
   hyperparameters: ResolvedHyperparameters
   dataHash: string
 }
 
 const [OUTPUT, ROWS, VALIDATION_ROWS] = ['output', 'rows.jsonl', 'validation.jsonl'] as const
+const OPTIMIZER = 'optimizer.safetensors'
+
+const startFolder = ({ checkpointDir }: LoraTask): string => join(checkpointDir, 'start')
+
+/** What training computes in. */
+const placementOf = ({ dtype, four_bit }: TrainingOptions): string =>
+  four_bit ? `${dtype} 4-bit` : dtype
 
 /** Rows rendered in one tick of the event loop, so that requests are served in between. */
 const ROWS_PER_TICK = 32
@@ -94,16 +104,16 @@ const taughtRow = (base: BaseModel, row: TrainingRow): TaughtRow => {
   return { ...student, teacherPromptIds: teacher.promptIds }
 }
 
-const hashTaught = (rows: TaughtRow[], replayShare: number): string => {
+const hashTaught = (rows: TaughtRow[]): string => {
   const read = rows.map((row) => ({ ...row, promptIds: row.teacherPromptIds ?? [] }))
   return createHash('sha256')
-    .update(`${hashRows(rows)}\n${hashRows(read)}\n${replayShare}`)
+    .update(`${hashRows(rows)}\n${hashRows(read)}`)
     .digest('hex')
 }
 
 /** @throws AppError `invalid-request`, `context-length-exceeded` */
 const plan = async (
-  { base, replayShare }: TrainDeps,
+  { base }: TrainDeps,
   task: LoraTask,
   start: { rank: number; alpha: number } | null
 ): Promise<Plan> => {
@@ -118,18 +128,15 @@ const plan = async (
   checkRows(validationRows, config)
   if (totalLabelWeight(rows) === 0)
     throw new AppError('invalid-request', 'all rows to train on have weight 0')
-  const replayed = isTaught ? replayedRows(rows.length, replayShare, task.seed) : []
-  const count = rows.length + replayed.length
   return {
     rows,
     validationRows: validationSample(validationRows, task.seed),
-    replayed,
     hyperparameters: resolveHyperparameters(task.hyperparameters, {
-      rows: count,
+      rows: rows.length,
       parameters,
       start,
     }),
-    dataHash: isTaught ? hashTaught(rows, replayShare) : hashRows(rows),
+    dataHash: isTaught ? hashTaught(rows) : hashRows(rows),
   }
 }
 
@@ -147,21 +154,19 @@ const writeRows = async (path: string, rows: TaughtRow[]): Promise<void> => {
 }
 
 /** Tasks with equal identities compute the same lora. */
-const identityOf = ({ base, computing }: TrainDeps, task: LoraTask, planned: Plan): string => {
+const identityOf = ({ base, options }: TrainDeps, task: LoraTask, planned: Plan): string => {
   const { hyperparameters, dataHash } = planned
-  const computed = [computing.placement, ...computing.facts]
-  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, ...computed]
+  const placement = placementOf(options)
+  const facts = [base.fingerprint, hyperparameters, task.seed, dataHash, task.lora, placement]
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex')
 }
 
 /** The trainer's fields that come from the schedule. */
-const scheduleOf = ({ rows, replayed, hyperparameters }: Plan, seed: number) => {
-  // a replayed answer is about as long as the logged one
-  const lengths = [...rows, ...replayed.map((row) => rows[row]!)].map(rowLength)
+const scheduleOf = ({ rows, hyperparameters }: Plan, seed: number) => {
   const { learning_rate, weight_decay, warmup_ratio, schedule_span } = hyperparameters
   const { total_steps, max_seconds } = hyperparameters
   return {
-    batches: batchesOf(lengths, hyperparameters, seed),
+    batches: batchesOf(rows.map(rowLength), hyperparameters, seed),
     total_steps,
     max_seconds,
     learning_rate,
@@ -171,12 +176,12 @@ const scheduleOf = ({ rows, replayed, hyperparameters }: Plan, seed: number) => 
   }
 }
 
-/** Paths are those of the machine that trains. */
 const contentOf = (deps: TrainDeps, task: LoraTask, planned: Plan, identity: string) => {
-  const { base, launcher, options } = deps
-  const path = (...names: string[]) => launcher.seenAs(join(task.checkpointDir, ...names))
+  const { base, modelPath, loras, options } = deps
+  const path = (...names: string[]) => join(task.checkpointDir, ...names)
   return {
-    ...deps.startOf(task, planned.hyperparameters),
+    model_path: modelPath,
+    start: task.lora === null ? startFolder(task) : loras.path(task.lora),
     output: path(OUTPUT),
     checkpoint_dir: path(),
     rows_file: path(ROWS),
@@ -184,8 +189,6 @@ const contentOf = (deps: TrainDeps, task: LoraTask, planned: Plan, identity: str
     identity,
     ...scheduleOf(planned, task.seed),
     seed: task.seed,
-    eos_ids: base.tokenizer.eosIds,
-    replayed_rows: planned.replayed,
     probes: probeRows(base.chat).map(({ promptIds, completionIds }) => ({
       prompt_ids: promptIds,
       completion_ids: completionIds,
@@ -199,7 +202,7 @@ const contentOf = (deps: TrainDeps, task: LoraTask, planned: Plan, identity: str
  * stays as it is, because a trainer on another machine may be reading it.
  * @throws AppError `store-unavailable`
  */
-const writeTask = async (deps: TrainDeps, task: LoraTask, planned: Plan): Promise<LaunchTask> => {
+const writeTask = async (deps: TrainDeps, task: LoraTask, planned: Plan): Promise<TrainTask> => {
   const { rows, validationRows, hyperparameters } = planned
   const folder = task.checkpointDir
   const file = join(folder, 'task.json')
@@ -208,7 +211,11 @@ const writeTask = async (deps: TrainDeps, task: LoraTask, planned: Plan): Promis
   try {
     if ((await readFile(file, 'utf8').catch(() => null)) === content) return { file, identity }
     await mkdir(folder, { recursive: true })
-    await deps.writeStart?.(task, hyperparameters)
+    if (task.lora === null) {
+      const layout = createLoraLayout(deps.base.config, hyperparameters.rank, hyperparameters.alpha)
+      const theta = initLora(layout, seededRandom(startSeed(task.seed)))
+      await writeStart(startFolder(task), layout, theta)
+    }
     await writeRows(join(folder, ROWS), rows)
     await writeRows(join(folder, VALIDATION_ROWS), validationRows)
     await writeAtomically(file, content)
@@ -224,27 +231,26 @@ const writeProbe = (deps: TrainDeps, folder: string, { probe }: Trained): Promis
     prompt_ids: rows[0]!.promptIds,
     completions: rows.map(({ completionIds }) => completionIds),
     ...probe,
-    placement: deps.computing.placement,
+    placement: placementOf(deps.options),
   }
   return writeAtomically(join(folder, PROBE), `${JSON.stringify(content)}\n`)
 }
 
 /**
  * Trains, from the checkpoint where there is one, and stores the lora.
- * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `Launcher.run`
+ * @throws AppError `invalid-request`, `context-length-exceeded`, `store-unavailable`, and as `RunTraining`
  */
-export const trainByProcess = async (
+export const trainByCommand = async (
   deps: TrainDeps,
   task: LoraTask,
   hooks: TrainHooks
 ): Promise<TrainResult> => {
-  const { base, loras, launcher } = deps
+  const { base, loras, run } = deps
   const start = task.lora === null ? null : (await loras.read(task.lora)).layout
   const planned = await plan(deps, task, start)
   const output = join(task.checkpointDir, OUTPUT)
-  const trained = await launcher.run(await writeTask(deps, task, planned), hooks)
+  const trained = await run(await writeTask(deps, task, planned), hooks)
   const { hyperparameters, dataHash } = planned
-  await deps.checkOutput?.(output, hyperparameters)
   const model = await storeLora(
     loras.path('.'),
     {
@@ -254,8 +260,9 @@ export const trainByProcess = async (
       weights: await readFile(join(output, WEIGHTS)),
     },
     async (folder) => {
-      for (const name of deps.besides(hyperparameters))
-        await copyFile(join(output, name), join(folder, name))
+      // a later stage goes on with it
+      if (hyperparameters.schedule_span[1] < 1)
+        await copyFile(join(output, OPTIMIZER), join(folder, OPTIMIZER))
       await writeProbe(deps, folder, trained)
     }
   )

@@ -48,8 +48,6 @@ export interface LoraBackendParts {
   serving: LoraServing
   /** The lora's folder is in `loras`, and it can be served, when it resolves. */
   train(task: LoraTask, hooks: TrainHooks): Promise<TrainResult>
-  /** Ends what training has opened. */
-  closeTraining?(): Promise<void>
 }
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
@@ -188,7 +186,6 @@ class LoraBackend implements EngineBackend {
   }
 
   async close(): Promise<void> {
-    await this.parts.closeTraining?.()
     await this.parts.serving.close()
   }
 

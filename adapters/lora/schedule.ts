@@ -6,7 +6,7 @@ import { epochBatches } from './epoch-batches.ts'
 const MAX_NUMBERS = 4_000_000
 const MAX_VALIDATION_ROWS = 256
 /** Streams of a job's seed; an epoch's is its number. */
-const STREAMS = { start: -1, validation: -2, replay: -3 }
+const STREAMS = { start: -1, validation: -2 }
 
 /** For the values that a new lora begins with. */
 export const startSeed = (seed: number): number => deriveSeed(seed, STREAMS.start)
@@ -31,11 +31,3 @@ export const validationSample = <Row>(rows: readonly Row[], seed: number): Row[]
     0,
     MAX_VALIDATION_ROWS
   )
-
-/** Numbers of the rows whose prompts a teacher answers itself, in order. */
-export const replayedRows = (count: number, share: number, seed: number): number[] => {
-  const numbers = Array.from({ length: count }, (_, number) => number)
-  return shuffle(numbers, seededRandom(deriveSeed(seed, STREAMS.replay)))
-    .slice(0, Math.ceil(share * count))
-    .sort((a, b) => a - b)
-}

@@ -26,7 +26,6 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from errors import TrainingError
 from packing import PackedRows, dense_mask, fill_up, is_seen
 from report import Report
 
@@ -115,25 +114,13 @@ def block_mask(owners: torch.Tensor) -> BlockMask:
     )
 
 
-def choose_attention(
-    asked: Attention | None, device: str, dtype: torch.dtype, head_dim: int, report: Report
-) -> Attention:
-    """
-    What was asked for; else `flex` on a GPU where it works, `sdpa` everywhere else.
-
-    Raises TrainingError `invalid-request` for `flex` on the CPU and where it does not work.
-    """
+def choose_attention(device: str, dtype: torch.dtype, head_dim: int, report: Report) -> Attention:
+    """`flex` on a GPU where it works, `sdpa` everywhere else."""
     if device == "cpu":
-        if asked == "flex":
-            raise TrainingError("invalid-request", "flex attention trains on a GPU only; use sdpa")
-        return "sdpa"
-    if asked == "sdpa":
         return "sdpa"
     reason = why_not_flex(device, dtype, head_dim)
     if reason is None:
         return "flex"
-    if asked == "flex":
-        raise TrainingError("invalid-request", f"flex attention does not work here: {reason}")
     report.message(
         "warn",
         f"FlexAttention does not work here, so packed rows take more time: {reason}; "

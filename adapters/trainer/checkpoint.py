@@ -6,7 +6,7 @@ begins with: safetensors files with a header as JSON, written whole or not at al
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,38 +33,10 @@ class OptimizerState:
 
 
 @dataclass(frozen=True)
-class BestWeights:
-    """
-    Those of the lowest validation loss. Only for a job whose learning rate ends with it: the
-    weights in the middle of a curve are no end, and a next stage goes on from the last ones.
-    """
-
-    #: validation loss, nats per completion token
-    loss: float
-    #: optimizer steps that made them
-    step: int
-    weights: Weights
-    #: validations since then
-    misses: int = 0
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     counters: Counters
     weights: Weights
     optimizer: OptimizerState
-    #: None where the last weights are the result whatever their loss
-    best: BestWeights | None = None
-
-
-def after_validation(
-    best: BestWeights | None, loss: float, step: int, weights: Weights
-) -> BestWeights:
-    """The best weights when those of `step` have been validated as well."""
-    if best is None or loss < best.loss:
-        return BestWeights(loss, step, weights)
-    # the same weights again, because a restart validates where it stands
-    return best if step == best.step else replace(best, misses=best.misses + 1)
 
 
 def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
@@ -73,16 +45,13 @@ def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None
 
     Raises TrainingError `store-unavailable`; an older checkpoint stays.
     """
-    optimizer, best = checkpoint.optimizer, checkpoint.best
+    optimizer = checkpoint.optimizer
     header = {
         "identity": identity,
         "counters": asdict(checkpoint.counters),
         "optimizer_step": optimizer.step,
-        "best": best and {"loss": best.loss, "step": best.step, "misses": best.misses},
     }
     parts = {"weights": checkpoint.weights, "m": optimizer.m, "v": optimizer.v}
-    if best is not None:
-        parts["best"] = best.weights
     write_tensors(folder / CHECKPOINT, header, parts)
 
 
@@ -94,9 +63,8 @@ def load_checkpoint(folder: Path, identity: str, names: set[str]) -> Checkpoint 
     header, parts = read
     if any(set(part) != names for part in parts.values()):
         return None
-    best = header["best"] and BestWeights(weights=parts["best"], **header["best"])
     optimizer = OptimizerState(header["optimizer_step"], parts["m"], parts["v"])
-    return Checkpoint(Counters(**header["counters"]), parts["weights"], optimizer, best)
+    return Checkpoint(Counters(**header["counters"]), parts["weights"], optimizer)
 
 
 def save_optimizer(folder: Path, state: OptimizerState) -> None:

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from checkpoint import replace_durably
 from errors import TrainingError
@@ -24,14 +25,27 @@ FILE_SECONDS = 5
 FILE_MESSAGES = 50
 
 
+class Replaced(Exception):
+    """Another run of the task has begun, or the job is over: nothing may be written any more."""
+
+
 class Report:
     """
     Lines that begin with their `kind`; train.py lists them. `file` gets the last messages, the last
     progress and the end, each with a number that grows, also over the runs of one task.
+
+    The run that has begun last holds the task: a cluster may still run one whose engine was killed
+    or whose job was cancelled. It finds another name in the holder's file, or none, and ends.
     """
 
+    _file: Path | None = None
+
     def __init__(self, file: Path | None = None) -> None:
+        """Raises TrainingError `store-unavailable`."""
         self._file = file
+        if file is not None:
+            self._holder, self._name = file.with_name("holder"), uuid4().hex
+            replace_durably(self._holder, self._name.encode())
         self._messages = [] if file is None else read_messages(file)
         self._progress: list[dict[str, Any]] = []
         self._number = max((line["number"] for line in self._messages), default=0)
@@ -52,6 +66,20 @@ class Report:
         with suppress(TrainingError):
             self._line("failed", error={"code": code, "message": message}, transient=transient)
 
+    def check_held(self) -> None:
+        """Before anything of the task is written. Raises Replaced."""
+        if self._file is None:
+            return
+        try:
+            is_held = self._holder.read_text("utf-8") == self._name
+        except FileNotFoundError:
+            is_held = False
+        except OSError:
+            # the folder is away, and may come back
+            is_held = True
+        if not is_held:
+            raise Replaced
+
     def _line(self, kind: str, **fields: Any) -> None:
         line = {"kind": kind, **fields}
         try:
@@ -65,7 +93,8 @@ class Report:
     def _keep(self, line: dict[str, Any]) -> None:
         """
         A bucket cannot append, so the file is replaced. One that cannot be written now is written
-        with the next line; only an end has none. Raises TrainingError `store-unavailable` then.
+        with the next line; only an end has none. Raises TrainingError `store-unavailable` then, and
+        Replaced.
         """
         self._number = line["number"]
         if line["kind"] == "progress":
@@ -75,6 +104,7 @@ class Report:
             self._written = time.monotonic()
         elif line["kind"] == "message":
             self._messages = [*self._messages, line][-FILE_MESSAGES:]
+        self.check_held()
         is_end = line["kind"] in ("trained", "failed")
         lines = [*self._messages, *self._progress, *([line] if is_end else [])]
         lines.sort(key=lambda one: one["number"])

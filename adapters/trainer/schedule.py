@@ -15,8 +15,6 @@ from task import Task
 RECENT_STEPS = 20
 #: progress at which validation runs, besides the end
 VALIDATE_AT = (0.25, 0.5, 0.75)
-#: the same where it may end the job
-VALIDATE_WITH_PATIENCE_AT = tuple(tenth / 10 for tenth in range(1, 10))
 #: AdamW's, and the L2 norm to which the gradient is scaled down
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -36,8 +34,6 @@ class Counters:
     recent_losses: list[float] = field(default_factory=list)
     valid_loss: float | None = None
     validations: int = 0
-    #: ended before its last step, because the validation loss fell no more
-    ended_early: bool = False
 
     def progress(self, task: Task, step: float) -> float:
         """Share of the job that is done at a step, by steps or by time, whichever is further."""
@@ -51,11 +47,10 @@ class Counters:
 
     def report(self, task: Task, loss: float) -> dict[str, Any]:
         """The fields of a line of progress."""
-        progress = 1.0 if self.ended_early else self.progress(task, self.step)
+        progress = self.progress(task, self.step)
         return {
             "step": self.step,
-            # the last step is one that is reported in any case
-            "total_steps": self.step if self.ended_early else task.total_steps,
+            "total_steps": task.total_steps,
             "tokens_per_second": self._tokens_per_second(),
             "train_loss": loss,
             "valid_loss": self.valid_loss,
@@ -91,6 +86,6 @@ def learning_rate_at(progress: float, task: Task) -> float:
     return task.learning_rate * cosine * (progress / warmup if progress < warmup else 1)
 
 
-def validations_due(progress: float, patience: int) -> int:
+def validations_due(progress: float) -> int:
     """How many there should have been by now, without the one at the end."""
-    return sum(progress >= at for at in (VALIDATE_WITH_PATIENCE_AT if patience else VALIDATE_AT))
+    return sum(progress >= at for at in VALIDATE_AT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from errors import TrainingError
 from rows import Row
@@ -31,8 +31,7 @@ class Task:
     validation_rows_file: str | None
     #: two tasks with the same one compute the same
     identity: str
-    #: row numbers of each step; steps behind the last one begin again with the first. Numbers from
-    #: the count of rows on are those of replayed answers
+    #: row numbers of each step; steps behind the last one begin again with the first
     batches: list[list[int]]
     #: optimizer steps of the whole job
     total_steps: int
@@ -43,24 +42,14 @@ class Task:
     warmup_ratio: float = 0.05
     schedule_span: tuple[float, float] = (0.0, 1.0)
     seed: int = 0
-    #: tokens that end an answer
-    eos_ids: list[int] = field(default_factory=list)
-    #: rows whose prompts the teacher answers itself
-    replayed_rows: list[int] = field(default_factory=list)
     #: `prompt_ids` and `completion_ids` on which the trained lora is measured
     probes: list[dict[str, list[int]]] = field(default_factory=list)
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
     four_bit: bool = False
-    #: None: as soon as memory is too small
-    gradient_checkpointing: bool | None = None
-    #: of packed rows; None: flex on a GPU where it works
-    attention: Literal["sdpa", "flex"] | None = None
     #: tokens of one forward and backward pass; larger batches are accumulated from parts
     max_tokens: int = 4096
     checkpoint_seconds: float = 60
-    #: validations without a better loss before the job ends; 0 trains to the end
-    early_stop_patience: int = 0
     #: of the CPU; None is torch's choice
     threads: int | None = None
     #: of the GPU's memory; the rest belongs to serving
@@ -79,13 +68,10 @@ class Task:
         return [] if path is None else read_rows(Path(path))
 
 
-AnyTask = TypeVar("AnyTask", bound=Task)
-
-
-def read_task(path: Path, kind: type[AnyTask]) -> AnyTask:
-    """Raises TrainingError `invalid-request` for a file that is no task of this kind."""
+def read_task(path: Path) -> Task:
+    """Raises TrainingError `invalid-request` for a file that is no task."""
     try:
-        return kind(**json.loads(path.read_text("utf-8")))
+        return Task(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise TrainingError("invalid-request", f"{path} is not a training task: {error}") from error
 

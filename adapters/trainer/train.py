@@ -3,13 +3,15 @@ Trains one lora: `python train.py task.json [report.jsonl]`. Token ids in, a PEF
 file below is read from top to bottom. It knows no texts, no chat templates and no server. It says
 how it goes in JSON lines on stdout, and ends when its stdin does, because then its parent is gone.
 With a report's file, which has the same lines, it has no parent: the engine reads the file from
-another machine. SIGTERM stops it after a checkpoint, from which the same task goes on.
+another machine. SIGTERM stops it after a checkpoint, from which the same task goes on. It ends by
+itself where another run of the task has begun, or its folder is gone.
 
 Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
 {"kind": "trained", "trained_tokens", "metrics", "probe", "output_bytes"} or
 {"kind": "failed", "error": {…}, "transient"}.
 
-Exit codes: 0 trained, 1 failed for good, 75 failed for now (the disk, the GPU), 143 stopped.
+Exit codes: 0 trained, 1 failed for good or replaced, 75 failed for now (the disk, the GPU), 143
+stopped.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from checkpoint import (
 )
 from errors import TrainingError
 from model import LoraModel, load_base
-from report import Report, end_with_parent
+from report import Replaced, Report, end_with_parent
 from row_outputs import completion_nats
 from rows import Row
 from schedule import Counters
@@ -67,9 +69,8 @@ def set_up_torch(task: Task) -> None:
 def load_model(task: Task, report: Report) -> LoraModel:
     """The base model with the lora that the training begins with."""
     folder = Path(task.model_path)
-    attention = choose_attention(
-        task.attention, task.device, getattr(torch, task.dtype), head_width(folder), report
-    )
+    dtype = getattr(torch, task.dtype)
+    attention = choose_attention(task.device, dtype, head_width(folder), report)
     base = load_base(folder, task.device, task.dtype, four_bit=task.four_bit, attention=attention)
     return LoraModel(base, Path(task.start))
 
@@ -119,18 +120,7 @@ def train(task: Task, report: Report, stop: threading.Event) -> None:
 
     rows = task.rows()
     if any(row.teacher_prompt_ids is not None for row in rows):
-        rows = rows_to_learn(
-            model,
-            rows,
-            report,
-            budget=budget,
-            replayed_rows=task.replayed_rows,
-            eos_ids=task.eos_ids,
-            seed=task.seed,
-            folder=Path(task.checkpoint_dir),
-        )
-    if task.gradient_checkpointing:
-        model.recompute_activations()
+        rows = rows_to_learn(model, rows, report, budget)
 
     trainer = Trainer(
         task,
@@ -145,6 +135,7 @@ def train(task: Task, report: Report, stop: threading.Event) -> None:
     trainer.run()
 
     output = Path(task.output)
+    report.check_held()
     model.save(output)
     if task.continues:
         save_optimizer(output, trainer.state.optimizer)
@@ -166,13 +157,25 @@ def main() -> int:
     # deprecations are for whoever raises the libraries' versions; stderr is for what goes wrong
     warnings.simplefilter("ignore", FutureWarning)
     task_file, *report_file = map(Path, sys.argv[1:])
-    report, stop = Report(*report_file), threading.Event()
+    stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     os.nice(NICENESS)
     if not report_file:
         end_with_parent()
     try:
-        train(read_task(task_file, Task), report, stop)
+        return told(task_file, Report(*report_file), stop)
+    except Replaced:
+        print("another run of this task has begun, or its job is over", file=sys.stderr)
+        return 1
+    except TrainingError as error:
+        print(error.message, file=sys.stderr)
+        return TRANSIENT_STATUS
+
+
+def told(task_file: Path, report: Report, stop: threading.Event) -> int:
+    """Trains, tells how it ended, and gives the exit code."""
+    try:
+        train(read_task(task_file), report, stop)
     except Stopped:
         return STOPPED_STATUS
     except TrainingError as error:
@@ -184,6 +187,8 @@ def main() -> int:
     except torch.AcceleratorError as error:
         message = f"the GPU failed: {error}"
         return failed(report, "engine-unavailable", message, transient=True)
+    except Replaced:
+        raise
     except Exception as error:  # whatever it is, the parent should say it
         report.failed("internal", repr(error))
         raise

@@ -3,9 +3,8 @@ The steps of one training: gradients, AdamW, validation, checkpoints. Knows noth
 of where loras are kept.
 
 It ends with the final weights and not with those of the lowest validation loss: the learning rate
-ends with them, and a next stage goes on from them with the same optimizer. A job with a patience,
-which only a last stage has, ends with the best weights, and before its time when validation finds
-no better ones. Validation loss is reported a few times.
+ends with them, and a next stage goes on from them with the same optimizer. Validation loss is
+reported a few times.
 """
 
 from __future__ import annotations
@@ -19,13 +18,7 @@ from pathlib import Path
 
 import torch
 
-from checkpoint import (
-    Checkpoint,
-    OptimizerState,
-    Weights,
-    after_validation,
-    save_checkpoint,
-)
+from checkpoint import Checkpoint, OptimizerState, Weights, save_checkpoint
 from errors import TrainingError
 from losses import label_losses, label_weights
 from model import LoraModel
@@ -108,45 +101,38 @@ class Trainer:
         self._budget = budget
         self._asked_to_stop = asked_to_stop
         self._now = now
-        ends_here = not task.continues and bool(validation_rows)
-        self._patience = task.early_stop_patience if ends_here else 0
         self._optimizer = Optimizer(model, task.weight_decay, start.optimizer)
-        self._best = start.best
         self.counters = start.counters
 
     @property
     def state(self) -> Checkpoint:
         """Weights, optimizer and counters as they are now."""
         weights = self._model.copy_weights()
-        return Checkpoint(self.counters, weights, self._optimizer.state, self._best)
+        return Checkpoint(self.counters, weights, self._optimizer.state)
 
     def run(self) -> None:
         """
         Trains to the end and leaves a checkpoint of it.
 
-        Raises Stopped after a checkpoint; TrainingError `internal` when the loss is not finite or
-        memory is too small for a single row, `store-unavailable`.
+        Raises Stopped after a checkpoint; Replaced; TrainingError `internal` when the loss is not
+        finite or memory is too small for a single row, `store-unavailable`.
         """
         counters, task = self.counters, self._task
         before, started = counters.elapsed_seconds, self._now()
         saved = started
-        while counters.progress(task, counters.step) < 1 and not counters.ended_early:
+        while counters.progress(task, counters.step) < 1:
             if self._asked_to_stop():
                 self._save()
                 raise Stopped
             numbers = task.batches[counters.step % len(task.batches)]
-            # a replayed answer that had no end is not there
-            rows = [self._rows[number] for number in numbers if number < len(self._rows)]
-            loss = self._timed_step(rows)
+            loss = self._timed_step([self._rows[number] for number in numbers])
             self._validate_if_due()
             counters.elapsed_seconds = before + self._now() - started
             self._report_to.progress(**counters.report(task, loss))
             if self._now() - saved >= task.checkpoint_seconds:
                 self._save()
                 saved = self._now()
-        if not counters.ended_early:
-            self._validate()
-        self._keep_best()
+        self._validate()
         self._save()
 
     def metrics(self) -> dict[str, float | int | None]:
@@ -154,6 +140,7 @@ class Trainer:
         return self.counters.metrics(peak_memory_bytes(self._model.device))
 
     def _save(self) -> None:
+        self._report_to.check_held()
         save_checkpoint(Path(self._task.checkpoint_dir), self._task.identity, self.state)
 
     def _timed_step(self, rows: list[Row]) -> float:
@@ -195,47 +182,25 @@ class Trainer:
         return sum(map(float, losses)), tokens
 
     def _free_memory(self) -> bool:
-        may_recompute = self._task.gradient_checkpointing is None and not self._model.recomputes
-        if may_recompute:
-            self._model.recompute_activations()
-            self._report_to.message(
-                "warn", "out of memory: from now on activations are computed twice"
-            )
-        return may_recompute
+        if self._model.recomputes:
+            return False
+        self._model.recompute_activations()
+        self._report_to.message("warn", "out of memory: from now on activations are computed twice")
+        return True
 
     def _validate_if_due(self) -> None:
         progress = self.counters.progress(self._task, self.counters.step)
-        due = validations_due(progress, self._patience)
+        due = validations_due(progress)
         if due > self.counters.validations and progress < 1:
             self._validate()
             self.counters.validations = due
-            best = self._best
-            self.counters.ended_early = best is not None and best.misses >= self._patience
 
     def _validate(self) -> None:
         rows = self._validation_rows
         if not rows:
             return
         compute = partial(losses_of_rows, self._model.label_logits, rows)
-        loss = self._budget.within(rows, compute).mean
-        self.counters.valid_loss = loss
-        if self._patience:
-            weights = self._model.copy_weights()
-            self._best = after_validation(self._best, loss, self.counters.step, weights)
-
-    def _keep_best(self) -> None:
-        best, counters = self._best, self.counters
-        if best is None:
-            return
-        if best.step < counters.step:
-            ended = f"stopped early at step {counters.step}: " if counters.ended_early else ""
-            self._report_to.message(
-                "info",
-                f"{ended}the validation loss was lowest at step {best.step} ({best.loss:.4f}), "
-                "whose weights are kept",
-            )
-        self._model.set_weights(best.weights)
-        counters.valid_loss = best.loss
+        self.counters.valid_loss = self._budget.within(rows, compute).mean
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -129,8 +129,7 @@ export const checkAll = async ({ folder, isDry }: PartContext): Promise<Figures>
   const args = isDry ? '' : '--enforce-eager'
   let engine: StartedEngine | undefined
   await checks.make('vllm', async () => {
-    const env = { ENGINE_VLLM_ARGS: args, ENGINE_VLLM_START_SECONDS: '120' }
-    engine = await startEngine(model, dataDir, env)
+    engine = await startEngine(model, dataDir, { ENGINE_VLLM_ARGS: args })
     return 'it has started and answers'
   })
   if (engine === undefined) return checks.figures

@@ -4,8 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
 import { readGpuOptions } from '../../adapters/gpu/environment.ts'
+import { createTraining } from '../../adapters/gpu/train-command.ts'
 import { writeStart } from '../../adapters/lora/lora-file.ts'
 import { createLoraLayout, initLora } from '../../adapters/lora/lora-layout.ts'
 import type { LlamaConfig } from '../../adapters/model/llama-config.ts'
@@ -109,7 +109,7 @@ const measure = async (
   let metrics: { peak_memory_bytes: number | null }
   try {
     const task = await writeTask(folder, model, config, workload)
-    const trained = await createLocalLauncher(TRAINER).run(
+    const trained = await createTraining(TRAINER)(
       { file: task, identity: folder },
       {
         onProgress: () => void ends.push(performance.now()),

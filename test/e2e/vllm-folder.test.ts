@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { copyLora } from '../../adapters/lora/lora-file.ts'
-import { createLoraFolder, type LoraFolder } from '../../adapters/publish/vllm/lora-folder.ts'
-import type { VllmPublisher } from '../../adapters/publish/vllm/vllm.ts'
+import { createLoraFolder, type LoraFolder } from '../../adapters/gpu/vllm/lora-folder.ts'
+import type { VllmPublisher } from '../../adapters/gpu/vllm/vllm.ts'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
 import { createStandIn, type StandInOptions } from '../kit/vllm/stand-in.ts'
 import { answerOf, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
@@ -77,7 +77,7 @@ const addressOf = (host: string, by = ask) => ({
 })
 
 const serve = (
-  options: { folder?: LoraFolder; loraName?: string; by?: typeof fetch } = {}
+  options: { folder?: LoraFolder; by?: typeof fetch } = {}
 ): { publisher: VllmPublisher; backend: EngineBackend } =>
   tiny.servedBy(
     {
@@ -88,7 +88,7 @@ const serve = (
       waitRunning: async () => undefined,
       close: async () => undefined,
     },
-    { folder: createLoraFolder(shared), ...options }
+    options.folder ?? createLoraFolder(shared)
   )
 
 beforeAll(async () => {
@@ -223,24 +223,6 @@ describe('a folder of loras', () => {
     await expect(serve({ by: brokenOff }).backend.loss(lora, [row])).rejects.toMatchObject({
       code: 'engine-unavailable',
     })
-  })
-
-  it('asks by the names of another server', async () => {
-    const lora = await tiny.add(6)
-    const asked: string[] = []
-    // as Ray Serve, whose vLLM has other names than its clients
-    const by: typeof fetch = async (url, init) => {
-      const body = JSON.parse(String(init?.body ?? '{}')) as { model?: string }
-      if (body.model === undefined) return ask(url, init)
-      asked.push(body.model)
-      const model = body.model.replace('tiny:', '')
-      const response = await ask(url, { ...init, body: JSON.stringify({ ...body, model }) })
-      const text = await response.text()
-      return new Response(text.replaceAll(`"model":"${model}"`, `"model":"${body.model}"`))
-    }
-    const { backend } = serve({ loraName: '{base}:{lora}', by })
-    expect(await answer(backend, lora)).toBe(await embeddedAnswer(lora))
-    expect(new Set(asked)).toEqual(new Set(['tiny', `tiny:${lora}`]))
   })
 
   it('proves a lora again where a server that did not prove it answers', async () => {

@@ -6,7 +6,7 @@ import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { EngineBackend } from '../../adapters/host/backend.ts'
-import { startVllm } from '../../adapters/publish/vllm/start-vllm.ts'
+import { startVllm } from '../../adapters/gpu/vllm/start-vllm.ts'
 import { commandLine, processTree } from '../kit/process/proxy-process.ts'
 import { CPU_ENV, onGpu, splitCommand, WIDE } from '../kit/vllm/itself.ts'
 import { answerOf, answerWhileLorasLoad, requestOf, TinyLoras } from '../kit/vllm/tiny-loras.ts'
@@ -32,13 +32,10 @@ describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
     const { start, args } = splitCommand(command)
     const options = {
       command: start,
-      arguments: args,
-      memoryShare: 0.1,
-      maxLoras: 2,
       // with two in a batch it mistakes them for each other on a CPU
-      maxBatchLoras: onGpu ? 2 : 1,
+      arguments: `--max-loras ${onGpu ? 2 : 1} --max-cpu-loras 2 ${args}`,
+      memoryShare: 0.1,
       maxLoraRank: 8,
-      startMs: START_MS,
     }
     const model = { modelPath, base, dtype: 'float32', device: onGpu ? 'cuda' : 'cpu' }
     const env = { ...process.env, ...CPU_ENV }

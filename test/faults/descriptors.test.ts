@@ -57,41 +57,21 @@ const TRAINED = `{ signal: new AbortController().signal, onMessage: () => {}, on
 
 it('without a file descriptor a trainer is not started, and may be later', () => {
   const result = resultOf(
-    `import { createLocalLauncher } from './adapters/launch/local-process.ts'`,
-    `createLocalLauncher({ python: 'true', script: 'train.py' })
-      .run({ file: 'task.json', identity: 'one' }, ${TRAINED})
-      .catch(({ code, message }) => ({ code, message }))`
+    `import { createTraining } from './adapters/gpu/train-command.ts'
+    const trainer = { command: null, python: 'true', script: 'train.py' }`,
+    `createTraining({ ...trainer, env: process.env, log: () => {} })(
+      { file: 'task.json', identity: 'one' }, ${TRAINED}
+    ).catch(({ code, message }) => ({ code, message }))`
   )
   expect(result).toMatchObject({
     code: 'engine-unavailable',
-    message: expect.stringMatching(/spawn true EMFILE\) after step 0, 3 times/),
+    message: expect.stringMatching(/EMFILE\) after step 0, 3 times/),
   })
-})
-
-it('without a file descriptor SkyPilot is not asked, and its run counts as not submitted', () => {
-  const result = resultOf(
-    `import { createSkyPilotRuns } from './adapters/launch/skypilot.ts'
-    const runs = createSkyPilotRuns({
-      command: 'true',
-      template: 'deploy/training/skypilot.yaml',
-      env: process.env,
-    })
-    const thrown = ({ code, message }) => ({ code, message })`,
-    `Promise.all([
-      runs.submit('one', {}, new AbortController().signal).catch(thrown),
-      runs.status('one').catch(thrown),
-    ])`
-  )
-  const refused = {
-    code: 'engine-unavailable',
-    message: expect.stringMatching(/failed \(not started\): spawn sh EMFILE/),
-  }
-  expect(result).toMatchObject([refused, refused])
 })
 
 it('without a file descriptor a server of the GPU is not started, and says so', () => {
   const result = resultOf(
-    `import { LeashedChild } from './adapters/publish/vllm/leashed-child.ts'
+    `import { LeashedChild } from './adapters/gpu/leashed-child.ts'
     const end = async (child) => ({ end: await child.ended, hasEnded: child.hasEnded })`,
     `end(new LeashedChild(['true'], process.env, () => {}))`
   )

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createLocalLauncher } from '../../adapters/launch/local-process.ts'
-import { serveEnvironment } from '../../adapters/publish/vllm/start-vllm.ts'
+import { createTraining } from '../../adapters/gpu/train-command.ts'
+import { serveEnvironment } from '../../adapters/gpu/vllm/start-vllm.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const folder = sharedFolder()
@@ -13,17 +13,10 @@ writeFileSync(python, `#!/bin/sh\nenv > ${seen}.tmp; mv ${seen}.tmp ${seen}; exe
   mode: 0o755,
 })
 
-const SECRETS = [
-  'ENGINE_TOKEN',
-  'ENGINE_DSTACK_TOKEN',
-  'UPSTREAM_API_KEY',
-  'ADMIN_TOKEN',
-  'TENANT_SECRET',
-  'DATABASE_URL',
-]
+const SECRETS = ['ENGINE_TOKEN', 'UPSTREAM_API_KEY', 'ADMIN_TOKEN', 'TENANT_SECRET', 'DATABASE_URL']
 
 const given = async (): Promise<string> => {
-  await expect.poll(() => existsSync(seen)).toBe(true)
+  await expect.poll(() => existsSync(seen), { timeout: 20_000 }).toBe(true)
   return readFileSync(seen, 'utf8')
 }
 
@@ -41,12 +34,12 @@ describe('a process that runs code of others', () => {
   it('gets no secret of this program as a trainer', async () => {
     stubbed()
     const stop = new AbortController()
-    const ended = createLocalLauncher({ python, script: 'train.py' })
-      .run(
-        { file: 'task.json', identity: 'one' },
-        { signal: stop.signal, onMessage: () => undefined, onProgress: () => undefined }
-      )
-      .catch(() => undefined)
+    const trainer = { command: null, python, script: 'train.py' }
+    const run = createTraining({ ...trainer, env: process.env, log: () => undefined })
+    const ended = run(
+      { file: 'task.json', identity: 'one' },
+      { signal: stop.signal, onMessage: () => undefined, onProgress: () => undefined }
+    ).catch(() => undefined)
     const environment = await given()
     stop.abort(new Error('enough'))
     await ended
@@ -55,7 +48,7 @@ describe('a process that runs code of others', () => {
   })
 
   it('gets none of the engine’s as vLLM', () => {
-    const env = { ENGINE_TOKEN: 'hush', ENGINE_DSTACK_TOKEN: 'hush', HF_HOME: '/cache' }
+    const env = { ENGINE_TOKEN: 'hush', ENGINE_VLLM_KEY: 'hush', HF_HOME: '/cache' }
     const environment = serveEnvironment(env, 'key', 'cuda')
     expect(JSON.stringify(environment)).not.toContain('hush')
     expect(environment).toMatchObject({ HF_HOME: '/cache', VLLM_API_KEY: 'key' })

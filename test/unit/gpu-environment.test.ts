@@ -30,7 +30,6 @@ describe('environment of the GPU engine', () => {
       urls: ['http://gpu:8000'],
       apiKey: 'secret',
       loraFolder: null,
-      loraName: '{lora}',
     })
     // then training has the whole GPU
     expect(readGpuOptions({ ...MODEL, ...reached }, GPU).training.memory_share).toBe(1)
@@ -40,38 +39,27 @@ describe('environment of the GPU engine', () => {
     const env = {
       ENGINE_VLLM_URL: 'http://balancer, http://one:8000,http://two:8000',
       ENGINE_LORA_FOLDER: '/mnt/loras',
-      ENGINE_LORA_NAME: '{base}:{lora}',
     }
     expect(readGpuOptions({ ...MODEL, ...env }, GPU).vllm).toMatchObject({
       urls: ['http://balancer', 'http://one:8000', 'http://two:8000'],
       loraFolder: '/mnt/loras',
-      loraName: '{base}:{lora}',
     })
   })
 
   it('refuses an address with a password, and does not repeat it', () => {
-    for (const name of ['ENGINE_VLLM_URL', 'ENGINE_DSTACK_URL']) {
-      const env = { ...MODEL, [name]: 'http://me:hunter2@gpu:8000' }
-      expect(() => readGpuOptions(env, GPU)).toThrow(new RegExp(`^${name}.*: must have no user`))
-      expect(() => readGpuOptions(env, GPU)).not.toThrow(/hunter2/)
-    }
+    const env = { ...MODEL, ENGINE_VLLM_URL: 'http://me:hunter2@gpu:8000' }
+    expect(() => readGpuOptions(env, GPU)).toThrow(/^ENGINE_VLLM_URL.*: must have no user/)
+    expect(() => readGpuOptions(env, GPU)).not.toThrow(/hunter2/)
   })
 
-  it('trains here, or on a platform whose GPU it has alone', () => {
-    expect(readGpuOptions(MODEL, CPU).launch).toEqual({ by: 'local' })
-    const env = { ...MODEL, ENGINE_LAUNCH_TEMPLATE: 'a.yaml', ENGINE_LAUNCH_DATA_DIR: '/there' }
-    const skypilot = readGpuOptions({ ...env, ENGINE_LAUNCH: 'skypilot' }, CPU)
-    expect(skypilot.launch).toEqual({
-      by: 'skypilot',
-      template: 'a.yaml',
-      dataDir: '/there',
-      model: null,
-      command: 'sky',
-    })
-    expect(skypilot.training).toMatchObject({ device: 'cuda', dtype: 'bfloat16', memory_share: 1 })
-    const server = { ENGINE_DSTACK_URL: 'http://dstack:3000/', ENGINE_DSTACK_TOKEN: 'secret' }
-    const dstack = readGpuOptions({ ...env, ...server, ENGINE_LAUNCH: 'dstack' }, CPU)
-    expect(dstack.launch).toMatchObject({ url: 'http://dstack:3000', project: 'main' })
+  it('trains here, or by a command whose GPU it has alone', () => {
+    expect(readGpuOptions(MODEL, CPU).trainCommand).toBeNull()
+    const { trainCommand, training } = readGpuOptions(
+      { ...MODEL, ENGINE_TRAIN_COMMAND: 'sbatch' },
+      CPU
+    )
+    expect(trainCommand).toBe('sbatch')
+    expect(training).toMatchObject({ device: 'cuda', dtype: 'bfloat16', memory_share: 1 })
   })
 
   it('counts an empty variable as not set', () => {
@@ -88,26 +76,19 @@ describe('environment of the GPU engine', () => {
   })
 
   it.each([
-    [{ ENGINE_ATTENTION: 'flex' }, /on a GPU only: set ENGINE_ATTENTION=sdpa/],
     [{ ENGINE_FOUR_BIT: 'true' }, /on a GPU only: unset it/],
-    [{ ENGINE_VLLM_MAX_LORAS: '2' }, /ENGINE_VLLM_MAX_BATCH_LORAS must be at most/],
-    [{ ENGINE_LAUNCH: 'slurm' }, /ENGINE_LAUNCH/],
-    [{ ENGINE_LAUNCH: 'skypilot' }, /ENGINE_LAUNCH=skypilot needs ENGINE_LAUNCH_TEMPLATE/],
-    [{ ENGINE_LAUNCH: 'dstack' }, /ENGINE_DSTACK_URL; .*ENGINE_DSTACK_TOKEN/],
-    [{ ENGINE_LAUNCH_DATA_DIR: 'there' }, /ENGINE_LAUNCH_DATA_DIR: must be an absolute path/],
-    [{ ENGINE_REPLAY_SHARE: '2' }, /ENGINE_REPLAY_SHARE/],
     [{ ENGINE_VLLM_URL: 'gpu:8000' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
     [{ ENGINE_VLLM_URL: 'http://one,two' }, /ENGINE_VLLM_URL\S*: must be an http URL/],
     [{ ENGINE_VLLM_URL: 'http://one,http://two' }, /several addresses.*set ENGINE_LORA_FOLDER/],
     [{ ENGINE_LORA_FOLDER: '/mnt/loras' }, /set ENGINE_VLLM_URL/],
-    [{ ENGINE_LORA_NAME: '{base}:{lora}' }, /set that, too/],
-    [{ ENGINE_LORA_NAME: 'lora' }, /ENGINE_LORA_NAME: must contain {lora}/],
   ])('refuses %o', (env, message) => {
     expect(() => readGpuOptions({ ...MODEL, ...env }, CPU)).toThrow(message)
   })
 
-  it('says what stands in the place of settings that are gone', () => {
-    const { ignored } = readGpuOptions({ ...MODEL, ENGINE_SERVING: 'transformers' }, CPU)
-    expect(ignored).toEqual([expect.stringMatching(/ENGINE_SERVING is ignored.*embedded engine/)])
+  it('ends with what stands in the place of settings that are gone', () => {
+    const env = { ...MODEL, ENGINE_LAUNCH: 'skypilot', ENGINE_REPLAY_SHARE: '0.1', CHECK_SQL: '1' }
+    expect(() => readGpuOptions(env, CPU)).toThrow(
+      /^ENGINE_REPLAY_SHARE left in 0\.2: [^;]*; ENGINE_LAUNCH left in 0\.2: ENGINE_TRAIN_COMMAND[^;]*$/
+    )
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { epochBatches } from '../../adapters/lora/epoch-batches.ts'
-import { batchesOf, replayedRows, validationSample } from '../../adapters/lora/schedule.ts'
+import { batchesOf, validationSample } from '../../adapters/lora/schedule.ts'
 
 const lengths = Array.from({ length: 50 }, (_, row) => 5 + (row % 7))
 
@@ -23,14 +23,8 @@ describe('the schedule that a trainer is given', () => {
     expect(batches).toHaveLength(8)
   })
 
-  it('draws rows to validate and to replay by the seed', () => {
+  it('draws rows to validate by the seed', () => {
     expect(validationSample(lengths, 1)).toHaveLength(50)
     expect(validationSample(Array.from({ length: 400 }), 1)).toHaveLength(256)
-    const replayed = replayedRows(50, 0.1, 7)
-    expect(replayed).toHaveLength(5)
-    expect(replayed).toEqual([...replayed].sort((a, b) => a - b))
-    expect(replayedRows(50, 0.1, 7)).toEqual(replayed)
-    expect(replayedRows(50, 0.1, 8)).not.toEqual(replayed)
-    expect(replayedRows(50, 0, 7)).toEqual([])
   })
 })

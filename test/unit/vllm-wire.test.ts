@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { changesNothing, contradiction, toleranceOf } from '../../adapters/publish/probe.ts'
+import { changesNothing, contradiction, toleranceOf } from '../../adapters/gpu/probe.ts'
 import {
   completionBody,
   eventsOf,
@@ -8,7 +8,7 @@ import {
   readStep,
   rootOf,
   scoreBody,
-} from '../../adapters/publish/vllm/vllm-wire.ts'
+} from '../../adapters/gpu/vllm/vllm-wire.ts'
 import type { GenerationRequest } from '../../adapters/text/tokens.ts'
 
 const REQUEST: GenerationRequest = {

@@ -10,7 +10,6 @@ from torch._dynamo.exc import FailOnRecompileLimitHit
 from torch._dynamo.testing import CompileCounter
 
 from attention import FLEX, block_mask, choose_attention, compile_flex, fit, why_not_flex
-from errors import TrainingError
 from model import label_logits, load_base
 from packing import dense_mask, pack_rows
 from rows import Row
@@ -78,25 +77,15 @@ def test_three_compilations_are_enough_for_all_lengths_and_running_out_of_them_i
         attended(128)
 
 
-def test_on_the_cpu_it_is_not_used():
+def test_on_the_cpu_and_where_it_does_not_work_dense_attention_is_used(monkeypatch):
     report = Recorder()
-    assert choose_attention(None, "cpu", torch.float32, 16, report) == "sdpa"
-    assert choose_attention("sdpa", "cpu", torch.float32, 16, report) == "sdpa"
-    with pytest.raises(TrainingError, match="use sdpa"):
-        choose_attention("flex", "cpu", torch.float32, 16, report)
+    assert choose_attention("cpu", torch.float32, 16, report) == "sdpa"
     assert report.messages == []
-
-
-def test_where_it_does_not_work_dense_attention_is_used_and_told(monkeypatch):
-    report = Recorder()
     monkeypatch.setattr("attention.why_not_flex", lambda *_: "no C compiler")
-    assert choose_attention(None, "cuda", torch.bfloat16, 64, report) == "sdpa"
+    assert choose_attention("cuda", torch.bfloat16, 64, report) == "sdpa"
     assert "no C compiler" in report.messages[0]
-    with pytest.raises(TrainingError, match="no C compiler"):
-        choose_attention("flex", "cuda", torch.bfloat16, 64, report)
     monkeypatch.setattr("attention.why_not_flex", lambda *_: None)
-    assert choose_attention(None, "cuda", torch.bfloat16, 64, report) == "flex"
-    assert choose_attention("sdpa", "cuda", torch.bfloat16, 64, report) == "sdpa"
+    assert choose_attention("cuda", torch.bfloat16, 64, report) == "flex"
 
 
 def test_an_attempt_that_fails_gives_the_reason():

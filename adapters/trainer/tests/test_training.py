@@ -142,17 +142,12 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model):
         row("Is it cold?", "Yes", teacher="Answer like a pirate."),
         row("Hm?", "No", teacher=""),
     ]
-    batches = [[0, 1, 2, 3]]
-    # a random model seldom ends by itself
-    ends = list(range(0, 200, 3))
-    replay = {"replayed_rows": [0, 1], "eos_ids": ends}
-    fields = {"rows": taught, "batches": batches, **replay}
+    fields = {"rows": taught, "batches": [[0, 1]]}
     lines, weights = trained(task_file(tmp_path / "a", model, **fields))
     said = [line["message"] for line in lines if line["kind"] == "message"]
     assert any("the teacher has read" in message for message in said)
-    assert any("answered 2 of 2 prompts" in message for message in said)
     supervised = [row("Is it cold?", "Yes"), row("Hm?", "No")]
-    plain = task_file(tmp_path / "b", model, rows=supervised, batches=batches)
+    plain = task_file(tmp_path / "b", model, **{**fields, "rows": supervised})
     assert trained(plain)[1] != weights
 
 
@@ -168,7 +163,6 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model):
             "invalid-request",
             "row 2 has no prompt for the teacher",
         ),
-        ({"attention": "flex"}, "invalid-request", "GPU only"),
         ({"four_bit": True}, "invalid-request", "bitsandbytes"),
         ({"checkpoint_dir": "/dev/full/checkpoint"}, "store-unavailable", "cannot be written"),
     ],
@@ -214,6 +208,25 @@ def test_without_a_parent_it_writes_a_report_and_an_exit_code(tmp_path, model):
     assert again[-1]["number"] > end["number"] and again[-1]["kind"] == "trained"
     assert [line["kind"] for line in again].count("trained") == 1
     assert any("started again" in line.get("message", "") for line in again)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_run_whose_task_another_one_holds_ends_and_writes_nothing(tmp_path, model, is_over):
+    path = task_file(tmp_path, model, total_steps=100_000, checkpoint_seconds=0)
+    report = tmp_path / "report.jsonl"
+    command = [sys.executable, str(SCRIPT), str(path), str(report)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        # behind the second line the first one is in the report
+        process.stdout.readline()
+        process.stdout.readline()
+        if is_over:
+            (tmp_path / "holder").unlink()
+        else:
+            (tmp_path / "holder").write_text("another run")
+        before = report.read_bytes()
+        process.stdout.read()
+    assert process.returncode == 1
+    assert report.read_bytes() == before and not (tmp_path / "output").exists()
 
 
 def test_its_exit_code_says_whether_another_try_may_succeed(tmp_path, model):

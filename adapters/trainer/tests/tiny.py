@@ -121,7 +121,6 @@ def task_fields(
         "batches": BATCHES,
         "total_steps": 12,
         "learning_rate": 1e-2,
-        "eos_ids": [END],
         "probes": [{"prompt_ids": ids_of("What?\n"), "completion_ids": ids_of("It is so")}],
         "threads": 1,
         "seed": 1,

@@ -4,9 +4,8 @@
  */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { trainByProcess } from '../../../adapters/gpu/train.ts'
-import { trainingOnGpu } from '../../../adapters/gpu/training-on-gpu.ts'
-import { createLocalLauncher } from '../../../adapters/launch/local-process.ts'
+import { trainByCommand } from '../../../adapters/gpu/train.ts'
+import { createTraining } from '../../../adapters/gpu/train-command.ts'
 import type { LoraTask } from '../../../adapters/lora/lora-backend.ts'
 import { manifestOf, readLora, writeLora } from '../../../adapters/lora/lora-file.ts'
 import { Loras } from '../../../adapters/lora/loras.ts'
@@ -85,15 +84,14 @@ const trainThere = async (task: LoraTask): Promise<Trained> => {
   const opened = await openModel(modelPath)
   const base = { ...opened, fingerprint: opened.fingerprintOf('float32') }
   const seen = observe()
-  const { model } = await trainByProcess(
-    trainingOnGpu({
+  const { model } = await trainByCommand(
+    {
       base,
       modelPath,
       loras: await Loras.open(lorasDir, base, log),
-      launcher: createLocalLauncher(TRAINER),
+      run: createTraining(TRAINER),
       options: trainingOnCpu,
-      replayShare: 0,
-    }),
+    },
     task,
     seen
   )

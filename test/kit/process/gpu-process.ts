@@ -3,7 +3,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { TrainingOptions } from '../../../adapters/gpu/training-on-gpu.ts'
+import type { TrainCommand } from '../../../adapters/gpu/train-command.ts'
+import type { TrainingOptions } from '../../../adapters/gpu/train.ts'
 import { build, builtPath } from './build.ts'
 import { TEST_BUILD } from './built.ts'
 import { fromRoot } from './from-root.ts'
@@ -12,7 +13,7 @@ const ENGINE = 'adapters/gpu/process.ts'
 const STAND_IN = 'test/kit/vllm/stand-in-process.ts'
 
 /** All that an engine on a stand-in starts, for `build`. */
-export const GPU_PROGRAMS = [ENGINE, STAND_IN, 'adapters/publish/vllm/leash.ts']
+export const GPU_PROGRAMS = [ENGINE, STAND_IN, 'adapters/gpu/leash.ts']
 
 /** Before `startGpuProcess` in a benchmark; tests have all programs built. */
 export const buildGpuPrograms = (): void => void build(TEST_BUILD, GPU_PROGRAMS)
@@ -22,18 +23,22 @@ const TOKEN = 'gpu-process-token'
 
 const python = process.env['ENGINE_PYTHON'] ?? fromRoot('adapters/trainer/.venv/bin/python')
 
-export const TRAINER = { python, script: fromRoot('adapters/trainer/train.py') }
+/** The trainer here. */
+export const TRAINER: TrainCommand = {
+  command: null,
+  python,
+  script: fromRoot('adapters/trainer/train.py'),
+  env: process.env,
+  log: () => undefined,
+}
 
 /** A model this tiny gains nothing from threads, and on a busy machine they wait for each other. */
 export const trainingOnCpu: TrainingOptions = {
   device: 'cpu',
   dtype: 'float32',
   four_bit: false,
-  gradient_checkpointing: null,
-  attention: null,
   max_tokens: 4096,
   checkpoint_seconds: 60,
-  early_stop_patience: 0,
   threads: 1,
   memory_share: 1,
 }

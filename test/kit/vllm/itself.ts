@@ -13,11 +13,7 @@ export const CPU_ENV: Record<string, string> = onGpu ? {} : { VLLM_CPU_OMP_THREA
 const ON_GPU = { ENGINE_DEVICE: 'cuda', ENGINE_DTYPE: 'float32' }
 
 /** It reserves memory for each. With two in a batch it mistakes them for each other on a CPU. */
-const FEW_LORAS = {
-  ENGINE_VLLM_MAX_LORAS: '4',
-  ENGINE_VLLM_MAX_BATCH_LORAS: '1',
-  ENGINE_VLLM_MAX_LORA_RANK: '8',
-}
+export const FEW_LORAS = '--max-loras 1 --max-cpu-loras 4'
 
 /**
  * vLLM wants its model before all arguments.
@@ -33,8 +29,8 @@ export const byVllmItself = (command: string): Record<string, string> => {
   const { start, args } = splitCommand(command)
   return {
     ENGINE_VLLM_COMMAND: start,
-    ENGINE_VLLM_ARGS: args,
-    ...FEW_LORAS,
+    ENGINE_VLLM_ARGS: `${FEW_LORAS} ${args}`,
+    ENGINE_VLLM_MAX_LORA_RANK: '8',
     ...CPU_ENV,
     ...(onGpu ? ON_GPU : { ENGINE_VLLM_MEMORY: '0.1' }),
   }

@@ -1,14 +1,14 @@
 /** `vllm serve` on a port, which finds loras in a folder and is told of none; several behind a balancer. */
 import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LeashedChild } from '../../../adapters/publish/vllm/leashed-child.ts'
+import { LeashedChild } from '../../../adapters/gpu/leashed-child.ts'
 import { freePort } from '../process/free-port.ts'
 import { startBalancer } from './balancer.ts'
 import { splitCommand } from './itself.ts'
 
 const POLL_MS = 100
 
-/** docs/gpu-many.md has them for a real model. */
+/** docs/gpu.md has them for a real model. */
 const ARGUMENTS = [
   '--served-model-name tiny --host 127.0.0.1 --dtype float32 --generation-config vllm',
   '--max-model-len 512 --max-num-batched-tokens 2048 --gpu-memory-utilization 0.1',

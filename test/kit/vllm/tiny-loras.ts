@@ -8,8 +8,8 @@ import { createLoraLayout, initLora } from '../../../adapters/lora/lora-layout.t
 import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
-import type { VllmDeps, VllmServer } from '../../../adapters/publish/vllm/proofs.ts'
-import { createVllmPublisher, type VllmPublisher } from '../../../adapters/publish/vllm/vllm.ts'
+import type { VllmDeps, VllmServer } from '../../../adapters/gpu/vllm/proofs.ts'
+import { createVllmPublisher, type VllmPublisher } from '../../../adapters/gpu/vllm/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { writeRandomModel, type RandomModelOptions } from '../model/random-model.ts'
@@ -72,11 +72,10 @@ export class TinyLoras {
   /** Nothing trains on it. */
   servedBy(
     server: VllmServer,
-    { folder = null, loraName = '{lora}' }: Partial<Pick<VllmDeps, 'folder' | 'loraName'>> = {}
+    folder: VllmDeps['folder'] = null
   ): { publisher: VllmPublisher; backend: EngineBackend } {
     const { model, loras } = this
-    const found = { folder, loraName }
-    const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, ...found, log }
+    const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, folder, log }
     const publisher = createVllmPublisher(deps)
     return {
       publisher,

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, toAppError } from '../../../src/errors.ts'
 import type { Log } from '../../host/log.ts'
-import { LeashedChild } from './leashed-child.ts'
+import { LeashedChild } from '../leashed-child.ts'
 
 const POLL_MS = 250
 const HEALTH_MS = 10_000

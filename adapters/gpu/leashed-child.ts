@@ -2,13 +2,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { signalGroup } from '../../../src/process/signal-group.ts'
+import { signalGroup } from '../../src/process/signal-group.ts'
 
 const fromSources = import.meta.url.endsWith('.ts')
 const entry = fileURLToPath(new URL(fromSources ? './leash.ts' : './leash.js', import.meta.url))
 
 /** Lines of its output, for the message when it ends. */
 const KEPT_LINES = 30
+/** For its last lines, where a process outside its group keeps its output open. */
+const LAST_LINES_MS = 1000
 
 export class LeashedChild {
   /** Resolves with its signal or exit code. */
@@ -18,9 +20,17 @@ export class LeashedChild {
   private group: number | undefined
   private isEnded = false
 
-  /** @param onLine gets its output; a command that does not exist ends with exit code 127 */
-  constructor(command: string[], env: NodeJS.ProcessEnv, onLine: (line: string) => void) {
-    this.child = fork(entry, command, {
+  /**
+   * @param onLine gets its output; a command that does not exist ends with exit code 127
+   * @param graceMs for the command when this process is killed
+   */
+  constructor(
+    command: string[],
+    env: NodeJS.ProcessEnv,
+    onLine: (line: string) => void,
+    graceMs = 0
+  ) {
+    this.child = fork(entry, [String(graceMs), ...command], {
       env,
       execArgv: fromSources ? ['--import', 'tsx'] : [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -45,7 +55,13 @@ export class LeashedChild {
       this.child.once('exit', (code, signal) => {
         this.isEnded = true
         this.killGroup()
-        setTimeout(() => resolve(signal ?? `exit code ${code}`), 100)
+        const how = signal ?? `exit code ${code}`
+        const latest = setTimeout(() => resolve(how), LAST_LINES_MS)
+        this.child.once('close', () => {
+          clearTimeout(latest)
+          // a line is read a tick after its bytes
+          setImmediate(() => resolve(how))
+        })
       })
     })
   }

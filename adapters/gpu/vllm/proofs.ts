@@ -37,14 +37,12 @@ export interface VllmDeps {
   loras: Loras
   /** in which vLLM finds loras; null: each is loaded from where it is stored */
   folder: LoraFolder | null
-  /** a lora's name in `model`, with `{lora}` and `{base}` */
-  loraName: string
   log: Log
 }
 
 /** What requests for a model are asked by, and what may answer them. */
 export interface Proved {
-  /** in `model` */
+  /** in `model`: of the lora, or of the base model */
   name: string
   /** of the servers that have proved it; null for the base model, which is not proved */
   fingerprints: Set<string> | null
@@ -60,7 +58,7 @@ export class Proofs {
   private readonly deps: VllmDeps
   /** of every address, the one that gets requests first */
   private readonly clients: VllmClient[]
-  /** by name in `model`: loads that have ended or are under way, each good for one start of the server */
+  /** by lora: loads that have ended or are under way, each good for one start of the server */
   private readonly proved = new Map<string, Loading>()
 
   constructor(deps: VllmDeps) {
@@ -71,29 +69,22 @@ export class Proofs {
     )
   }
 
-  /** The next request proves it again. @param name in `model` */
-  forget(name: string): void {
-    this.proved.delete(name)
+  /** The next request proves it again. */
+  forget(lora: string): void {
+    this.proved.delete(lora)
   }
 
   /** Forgets a lora, here and there. @throws AppError `store-unavailable` */
   async unload(lora: string): Promise<void> {
     const { folder, loras } = this.deps
-    const name = this.nameOf(lora)
-    const known = this.proved.get(name)
+    const known = this.proved.get(lora)
     // what is on its way into the folder is there before it is removed
     known?.stop.abort()
     await known?.done.catch(() => undefined)
-    this.proved.delete(name)
+    this.proved.delete(lora)
     if (folder === null && known === undefined) return
     await folder?.remove(loras.path(lora))
-    await this.unloadEverywhere(name)
-  }
-
-  private nameOf(lora: string): string {
-    const { loraName, base } = this.deps
-    // in one step, and by functions: a name with {base} or $& in it stays as it is
-    return loraName.replace(/\{(lora|base)\}/g, (_, part) => (part === 'lora' ? lora : base.name))
+    await this.unloadEverywhere(lora)
   }
 
   private async unloadEverywhere(lora: string): Promise<void> {
@@ -125,16 +116,15 @@ export class Proofs {
     const { server, base, folder } = this.deps
     server.requireRunning()
     if (lora === null) return { name: base.name, fingerprints: null }
-    const name = this.nameOf(lora)
     const incarnation = server.incarnation()
-    let known = this.proved.get(name)
+    let known = this.proved.get(lora)
     if (known?.incarnation !== incarnation) {
       const stop = new AbortController()
-      const done = this.load(lora, name, stop.signal)
+      const done = this.load(lora, stop.signal)
       known = { incarnation, done, stop }
-      this.proved.set(name, known)
+      this.proved.set(lora, known)
       const forget = (): void => {
-        if (this.proved.get(name)?.done === done) this.proved.delete(name)
+        if (this.proved.get(lora)?.done === done) this.proved.delete(lora)
       }
       done.catch(() => (folder === null ? forget() : setTimeout(forget, PROOF_PAUSE_MS).unref()))
     }
@@ -142,16 +132,15 @@ export class Proofs {
   }
 
   /** @throws AppError as `publish`, `store-unavailable` for the shared folder */
-  private async load(lora: string, name: string, signal: AbortSignal): Promise<Proved> {
+  private async load(lora: string, signal: AbortSignal): Promise<Proved> {
     const { loras, folder } = this.deps
     // a damaged folder is found before vLLM is asked
     const stored = await loras.read(lora)
-    if (folder === null) await this.clients[0]!.loadLora(name, loras.path(lora))
+    if (folder === null) await this.clients[0]!.loadLora(lora, loras.path(lora))
     else await folder.put(loras.path(lora), await this.rootOfBase())
     const fingerprints = new Set<string>()
-    for (const client of this.clients)
-      await this.prove(client, stored, { name, fingerprints }, signal)
-    return { name, fingerprints }
+    for (const client of this.clients) await this.prove(client, stored, fingerprints, signal)
+    return { name: lora, fingerprints }
   }
 
   /**
@@ -161,13 +150,13 @@ export class Proofs {
   private async prove(
     client: VllmClient,
     stored: StoredLora,
-    { name, fingerprints }: { name: string; fingerprints: Set<string> },
+    fingerprints: Set<string>,
     signal: AbortSignal
   ): Promise<void> {
     const { loras, base, dtype } = this.deps
     const path = loras.path(stored.id)
     const problem = await disproof(
-      { ...stored, name },
+      { ...stored, name: stored.id },
       path,
       base,
       dtype,
@@ -180,10 +169,10 @@ export class Proofs {
       throw this.failedAt(client, stored.id, toAppError(error))
     })
     if (problem === null) return
-    await this.unloadEverywhere(name)
+    await this.unloadEverywhere(stored.id)
     throw new AppError(
       'internal',
-      `vLLM has loaded ${name} at ${client.name}, but ${problem}; not served`
+      `vLLM has loaded ${stored.id} at ${client.name}, but ${problem}; not served`
     )
   }
 

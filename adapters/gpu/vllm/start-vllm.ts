@@ -18,16 +18,11 @@ export interface VllmOptions {
   arguments: string
   /** of the GPU's memory */
   memoryShare: number
-  /** loras in host memory, ready to serve */
-  maxLoras: number
-  /** of them in GPU memory, and so in one batch */
-  maxBatchLoras: number
   /**
    * The worker's jobs have 16 or 32. vLLM reserves it for every lora of a batch and computes with it:
    * for Llama 3.1 8B, 32 layers of 81,920 in- and outputs, 168 MB each with 32, 336 with 64.
    */
   maxLoraRank: number
-  startMs: number
 }
 
 /**
@@ -38,6 +33,16 @@ export interface VllmOptions {
  * weights at 296 tokens.
  */
 const MAX_BATCHED_TOKENS = 2048
+
+/**
+ * Loras in GPU memory, and so in one batch, and in host memory, ready to serve. A last `--max-loras` in ENGINE_VLLM_ARGS
+ * replaces them.
+ */
+const MAX_BATCH_LORAS = 8
+const MAX_LORAS = 32
+
+/** Of a start: weights of 16 GB from a slow disk, and the compilation of vLLM's graphs. */
+const START_MS = 900_000
 
 /** Arguments as words of a command line; true has no value. */
 const wordsOf = (values: Record<string, string | number | string[] | true>): string[] =>
@@ -68,8 +73,8 @@ export const serveCommand = (
     'generation-config': 'vllm',
     'enable-prefix-caching': true,
     'enable-lora': true,
-    'max-loras': options.maxBatchLoras,
-    'max-cpu-loras': options.maxLoras,
+    'max-loras': MAX_BATCH_LORAS,
+    'max-cpu-loras': MAX_LORAS,
     'max-lora-rank': options.maxLoraRank,
     // not the output layer, whose rows vLLM 0.32 mistakes when it scores prompts
     'lora-target-modules': LINEAR_LAYERS.map((name) => name.slice(name.indexOf('.') + 1)),
@@ -138,7 +143,7 @@ export const startVllm = async (
   const running = new VllmProcess({
     command: serveCommand(options, model, socket),
     env: serveEnvironment(env, apiKey, model.device),
-    startMs: options.startMs,
+    startMs: START_MS,
     isHealthy: async () => existsSync(socket) && client.isHealthy(),
     beforeStart: () => rmSync(socket, { force: true }),
     log,
