@@ -272,7 +272,11 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: ['node:crypto', 'node:fs', 'node:module', 'node:path', 'node:zlib'],
   },
-  'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
+  'src/config': {
+    ours: ['src/core', 'src/errors.ts', 'src/openai/usage/usage.ts'],
+    packages: ['zod'],
+    node: true,
+  },
   'src/config/config.ts': {
     ours: [
       'src/config/constants.ts',

@@ -1,7 +1,11 @@
 /** Why the provider's cache is not read, as the worker has last found it in the log; priced when it is shown. */
-import { cacheReport, type CacheReport } from '../core/cache/cache-report.ts'
+import {
+  cacheReport,
+  type CacheReport,
+  otherCachesOf,
+  type OtherCache,
+} from '../core/cache/cache-report.ts'
 import type { CacheFinding } from '../core/cache/finding.ts'
-import { otherCachesOf, type OtherCache } from '../core/cache/other-caches.ts'
 import type { EconomicsSettings } from '../core/cost/template-economics.ts'
 import { callsPerMonth, type TrafficWindow } from '../core/cost/template-traffic.ts'
 import { readJsonSnapshot } from '../store/json-snapshot.ts'

@@ -11,8 +11,7 @@ import {
   type Savings,
 } from '../core/cost/economics.ts'
 import { datedPrices, type DatedPrice } from '../core/cost/price-list.ts'
-import { priceAt } from '../core/cost/price-tiers.ts'
-import { findPrice, tokensCost } from '../core/cost/prices.ts'
+import { priceAt, findPrice, tokensCost } from '../core/cost/prices.ts'
 import {
   engineHoursUsd,
   trainedSeconds,

@@ -9,13 +9,8 @@ import {
   type Plan,
   type Verdict,
 } from '../../src/core/cost/economics.ts'
-import {
-  findPrice,
-  parsePrices,
-  savedByOther,
-  savedUsd,
-  type Price,
-} from '../../src/core/cost/prices.ts'
+import { findPrice, savedByOther, savedUsd, type Price } from '../../src/core/cost/prices.ts'
+import { parsePrices } from '../../src/config/price-file.ts'
 import { draftOf, type DraftInput } from '../../src/core/cost/template-economics.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import { exampleApproved } from '../kit/records/examples.ts'

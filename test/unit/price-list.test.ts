@@ -6,7 +6,8 @@ import {
   pricesText,
   withPriceList,
 } from '../../src/core/cost/price-list.ts'
-import { findPrice, parsePrices } from '../../src/core/cost/prices.ts'
+import { parsePrices } from '../../src/config/price-file.ts'
+import { findPrice } from '../../src/core/cost/prices.ts'
 
 const OWN = { model: 'gpt-4o', asOf: '2020-01-01', input: 1, cachedInput: 0.5, output: 2 }
 

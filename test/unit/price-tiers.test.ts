@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { boundUsd } from '../../src/core/cost/cost-bound.ts'
 import { PRICE_LIST } from '../../src/core/cost/price-list.ts'
-import { priceAt } from '../../src/core/cost/price-tiers.ts'
-import { findPrice, parsePrices, requestCost, type Price } from '../../src/core/cost/prices.ts'
+import { priceAt, findPrice, requestCost, type Price } from '../../src/core/cost/prices.ts'
+import { parsePrices } from '../../src/config/price-file.ts'
 
 const AMOUNTS = { input: 2, cachedInput: 1, output: 10 }
 const BASE = { model: 'm', asOf: '2026-11-20', ...AMOUNTS }

@@ -1,10 +1,9 @@
 /** The page and the sentences of a scan, from figures without a log. */
 import { describe, expect, it } from 'vitest'
 import { scanPage } from '../../src/cli/scan/page.tsx'
-import { scanText, type ScanTexts } from '../../src/cli/scan/text.ts'
+import { scanText, type ScanTexts, headline, remarkOf } from '../../src/cli/scan/words.ts'
 import { titlesOf } from '../../src/cli/titles.ts'
 import { nextStep, type Workshop } from '../../src/cli/scan/next-step.ts'
-import { headline, remarkOf } from '../../src/cli/scan/words.ts'
 import type { ScanReport, TemplateReport } from '../../src/core/scan/report.ts'
 import { labels, reportOf, waiting } from '../kit/records/scan-report.ts'
 

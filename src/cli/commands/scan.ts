@@ -32,13 +32,13 @@ import {
 } from '../output.ts'
 import { noExchange } from '../log-file/read-log.ts'
 import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
-import { nextStep, type Workshop } from '../scan/next-step.ts'
+import { conclusionText, nextStep, type Workshop } from '../scan/next-step.ts'
 import { scanPage } from '../scan/page.tsx'
 import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
 import { tenantName } from '../scan/import-tenant.ts'
 import type { ShownForm } from '../form-text.ts'
 import { titlesOf } from '../titles.ts'
-import { conclusionText, scanText, type ScanTexts } from '../scan/text.ts'
+import { scanText, type ScanTexts } from '../scan/words.ts'
 import { itemAt } from '../../core/lists.ts'
 
 interface ScanOptions extends OutputOptions {

@@ -6,7 +6,7 @@ import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
 import { usd } from '../../core/cost/figure-text.ts'
-import { about, growthText, isReady, isUntriedForm, type ScannedLog } from './words.ts'
+import { about, growthText, headline, isReady, isUntriedForm, type ScannedLog } from './words.ts'
 import { CONSTANTS } from '../../config/constants.ts'
 
 /** What is there to learn with. */
@@ -167,3 +167,7 @@ const nextOfHeads = (report: ScanReport, log: ScannedLog, shop: Workshop): NextS
     command: null,
   }
 }
+
+/** What is read first; the command of the next step stands behind it, in a line of its own. */
+export const conclusionText = (report: ScanReport, { says, command }: NextStep): string =>
+  [headline(report), `next: ${says}${command === null ? '' : ':'}`].join('\n\n')

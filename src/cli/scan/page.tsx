@@ -4,9 +4,8 @@ import { Fold } from '../../admin/page/parts/fold.tsx'
 import { Interval } from '../../admin/page/parts/interval.tsx'
 import { numbers, Table } from '../../admin/page/parts/table.tsx'
 import { Line, Text } from '../../admin/page/parts/text.tsx'
-import type { CacheReport } from '../../core/cache/cache-report.ts'
+import { type CacheReport, otherTitle } from '../../core/cache/cache-report.ts'
 import { cacheLines } from '../../core/cache/cache-text.ts'
-import { otherTitle } from '../../core/cache/other-caches.ts'
 import { count, share, usd } from '../../core/cost/figure-text.ts'
 import { compact } from '../../core/lists.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
@@ -15,8 +14,17 @@ import type { Segment } from '../../core/template/template.ts'
 import { visibleName } from '../../visible-text.ts'
 import { staticPage } from './static-page.tsx'
 import type { NextStep } from './next-step.ts'
-import { answersText, coverageText, orUnknown, savesText } from './text.ts'
-import { about, headline, notesOf, remarkOf, type ScannedLog } from './words.ts'
+import {
+  answersText,
+  coverageText,
+  orUnknown,
+  savesText,
+  about,
+  headline,
+  notesOf,
+  remarkOf,
+  type ScannedLog,
+} from './words.ts'
 
 const LINE_CHARS = 400
 

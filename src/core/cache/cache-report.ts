@@ -1,9 +1,7 @@
 /** Why a prompt's cache is not read, what to change, and what that would save, for a person and for programs. */
+import { priceAt, findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
+import type { Difference, CacheCause, CacheFinding, FoundCause } from './finding.ts'
 import { count } from '../cost/figure-text.ts'
-import { priceAt } from '../cost/price-tiers.ts'
-import { findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
-import type { Difference } from './difference.ts'
-import type { CacheCause, CacheFinding, FoundCause } from './finding.ts'
 
 export interface CauseReport {
   cause: Exclude<CacheCause, 'none'>
@@ -207,3 +205,35 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
     causes,
   }
 }
+
+/** Requests of one prompt that no template has. */
+export interface OtherCache {
+  model: string
+  /** about */
+  requests: number
+  cache: CacheReport
+}
+
+/** Prompts of less traffic are left out, and so are those after the first ones. */
+const [LEAST_OTHERS, MOST_OTHERS] = [10, 5]
+
+/** @param rateOf requests a month; null: not known @returns most money first, then most requests */
+export const otherCachesOf = <Finding extends CacheFinding>(
+  findings: readonly Finding[],
+  settings: Omit<CacheReportSettings, 'requestsPerMonth'>,
+  rateOf: (finding: Finding) => number | null
+): OtherCache[] =>
+  findings
+    .filter(({ version, requests }) => version === null && requests >= LEAST_OTHERS)
+    .map((finding): OtherCache => {
+      const { model, requests } = finding
+      const requestsPerMonth = rateOf(finding)
+      return { model, requests, cache: cacheReport(finding, { ...settings, requestsPerMonth }) }
+    })
+    .toSorted(
+      (a, b) => (b.cache.usdPerMonth ?? 0) - (a.cache.usdPerMonth ?? 0) || b.requests - a.requests
+    )
+    .slice(0, MOST_OTHERS)
+
+export const otherTitle = ({ model, requests }: Pick<OtherCache, 'model' | 'requests'>): string =>
+  `about ${count(requests)} requests to ${model} without a template`

@@ -9,11 +9,10 @@ import { valueIn } from '../lists.ts'
 import { estimateUsage, type CountTokens } from '../log/estimate-usage.ts'
 import { isAnsweredByUpstream } from '../rollout/population.ts'
 import type { Match, Template } from '../template/template.ts'
-import { familiesOf, type Sampled } from './families.ts'
+import { familiesOf, type Sampled, type KeptRequest } from './families.ts'
 import { findingsOf, type CacheFinding, type CacheRules } from './finding.ts'
 import { PiecePool } from './piece.ts'
 import { anchorPieces, readPieces } from './read-pieces.ts'
-import type { KeptRequest } from './request.ts'
 import { Stretches } from './stretches.ts'
 
 const HOUR_MS = 3_600_000

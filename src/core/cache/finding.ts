@@ -1,13 +1,12 @@
 /** Why the provider's cache is not read for the requests of one template, in tokens. Knows nothing of prices' dollars. */
 import { groupBy } from '../group-by.ts'
-import { isNonEmpty, zip, type NonEmpty } from '../lists.ts'
+import { isNonEmpty, type NonEmpty } from '../lists.ts'
 import { cacheLifeMs, findPrice, leastCachedTokens, type Price } from '../cost/prices.ts'
 import { BYTES_PER_TOKEN } from '../cost/token-estimate.ts'
-import { differenceOf, type Difference } from './difference.ts'
 import { firstMoved, layOut, toolIds, type LaidRequest, type Layout } from './layout.ts'
-import type { Family } from './request.ts'
-import { gainsInOrder, meanGains, MOST_MENDS, subsetsOf } from './shares.ts'
+import type { Family } from './families.ts'
 import { Simulations, type LifeOf, type Mend, type PrefixOf } from './simulate.ts'
+import type { Piece } from './piece.ts'
 
 export type CacheCause = 'none' | 'below-minimum' | Mend
 
@@ -69,6 +68,8 @@ const STABLE_QUANTILE = 0.1
 const LEAST_HELPED = 5
 /** Fewer requests say nothing. */
 const LEAST_JUDGED = 2
+/** More would take too many simulations. */
+const MOST_MENDS = 5
 
 const mean = (values: readonly number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
@@ -195,6 +196,23 @@ const usefulOf = (
       all - gainOf(candidates.filter((other) => other !== mend)) >= LEAST_PART * all
   )
 
+/**
+ * What each mend adds behind those before it. What stands first hides what stands behind it, so the mend that the others
+ * miss least goes last; of equal ones the one that stands behind.
+ */
+const inOrder = (
+  mends: readonly Mend[],
+  gainOf: (mends: readonly Mend[]) => number
+): { cause: Mend; gain: number }[] => {
+  const last = mends.toReversed().reduce<{ cause: Mend; rest: number } | null>((best, cause) => {
+    const rest = gainOf(mends.filter((other) => other !== cause))
+    return best === null || rest >= best.rest + 1 ? { cause, rest } : best
+  }, null)
+  if (last === null) return []
+  const before = mends.filter((other) => other !== last.cause)
+  return [...inOrder(before, gainOf), { cause: last.cause, gain: gainOf(mends) - last.rest }]
+}
+
 /** What is the same for all members of a family. */
 interface Judging {
   layout: Layout
@@ -216,20 +234,7 @@ const costly = (
   const all = gainOf(candidates)
   if (all < least || gainsAfter(candidates).filter((gain) => gain > 0).length < LEAST_HELPED)
     return []
-  const mends = usefulOf(candidates, gainOf, all)
-  const gains = subsetsOf(mends.length).map((subset) =>
-    gainOf(mends.filter((_, at) => (subset & (1 << at)) !== 0))
-  )
-  const order = zip(mends, meanGains(gains, mends.length))
-    .map(([cause, gain], at) => ({ cause, at, gain }))
-    .filter(({ gain }) => gain >= LEAST_PART * all)
-    // equal parts: the one that stands first, because the other is hidden behind it
-    .toSorted((a, b) => (Math.abs(b.gain - a.gain) < 1 ? a.at - b.at : b.gain - a.gain))
-  const added = gainsInOrder(
-    gains,
-    order.map(({ at }) => at)
-  )
-  return zip(order, added).map(([{ cause }, gain]) => ({
+  return inOrder(usefulOf(candidates, gainOf, all), gainOf).map(({ cause, gain }) => ({
     cause,
     tokens: Math.max(0, gain),
     difference: differenceOf(cause, layout, member.rows),
@@ -286,4 +291,74 @@ export const findingsOf = (family: Family, rules: CacheRules): CacheFinding[] =>
   const candidates = candidatesOf(layout, simulations.isLonely)
   const judging = { layout, simulations, candidates, places: placesOf(layout) }
   return membersOf(layout).map((member) => findingOf(member, judging, rules))
+}
+
+export interface Difference {
+  /** number of the message and of its line, from 1; null for tools */
+  message: { number: number; role: string; line: number } | null
+  /** of the log, like all that follows: constant text of the line before the difference */
+  lead: string
+  value: string
+  /** of the line, behind it */
+  tail: string
+}
+
+const MOST_BEFORE = 40
+const MOST_VALUE = 60
+const MOST_TOOLS = 6
+
+const oneLine = (text: string): string => text.replace(/\s+/gu, ' ')
+
+const shortened = (text: string, most: number): string => {
+  const line = oneLine(text.trimEnd())
+  return line.length <= most ? line : `${line.slice(0, most - 1)}…`
+}
+
+const textDifference = ({ texts }: LaidRequest, at: number, piece: Piece): Difference => {
+  const before = texts.slice(0, at).map((laid) => laid.piece)
+  const start = before.findLastIndex(({ part }) => part === 'role' || part === 'after')
+  const roles = before.filter(({ part }) => part === 'role')
+  const lines = before.slice(start + 1).filter(({ endsLine }) => endsLine)
+  const [left, right] = [before.at(-1), texts[at + 1]?.piece]
+  const lead = left === undefined || left.endsLine ? '' : oneLine(left.head).slice(-MOST_BEFORE)
+  const value = shortened(piece.head, MOST_VALUE)
+  const isLast = piece.endsLine || right === undefined || right.part === 'role'
+  return {
+    message: { number: roles.length, role: roles.at(-1)?.name ?? '', line: lines.length + 1 },
+    lead,
+    value,
+    tail: isLast ? '' : shortened(right.head, MOST_BEFORE),
+  }
+}
+
+const toolsText = ({ request }: LaidRequest): string => {
+  const names = request.pieces.flatMap(({ part, name }) => (part === 'tool' ? name || '?' : []))
+  const more = names.length - MOST_TOOLS
+  return [...names.slice(0, MOST_TOOLS), ...(more > 0 ? [`${more} more`] : [])].join(', ') || 'none'
+}
+
+const toolsDifference = (rows: readonly LaidRequest[]): Difference | null => {
+  const first = rows[0]
+  if (first === undefined) return null
+  const other = rows.find((row) => toolIds(row).join() !== toolIds(first).join())
+  return other === undefined
+    ? null
+    : { message: null, lead: '', value: `${toolsText(first)} / ${toolsText(other)}`, tail: '' }
+}
+
+/** @param members rows of a template @returns null for what is not in the text */
+export const differenceOf = (
+  mend: Mend,
+  { rows, causes }: Layout,
+  members: readonly LaidRequest[]
+): Difference | null => {
+  if (mend === 'tools-order' || mend === 'tools-change') return toolsDifference(rows)
+  if (mend === 'gap' || mend === 'several-models') return null
+  const cause = causes.indexOf(mend)
+  for (const row of members) {
+    const at = firstMoved(row, cause)
+    const moved = row.texts[at]
+    if (moved !== undefined) return textDifference(row, at, moved.piece)
+  }
+  return null
 }

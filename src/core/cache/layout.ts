@@ -4,7 +4,7 @@
  */
 import { groupBy } from '../group-by.ts'
 import type { Piece } from './piece.ts'
-import type { Family, FamilyRequest } from './request.ts'
+import type { Family, FamilyRequest } from './families.ts'
 import { causeOfTexts, type TextCause } from './text-cause.ts'
 
 /** Marks of pieces; from 0 on, the index of a cause. */

@@ -7,8 +7,7 @@
 import { AppError } from '../../errors.ts'
 import type { ChatRequest, ContentPart } from '../../openai/chat.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
-import { priceAt } from './price-tiers.ts'
-import { PER_MILLION, type Price } from './prices.ts'
+import { priceAt, PER_MILLION, type Price } from './prices.ts'
 
 /** Providers write a preamble for tools, of up to some 700 tokens. */
 const TOOLS_PREAMBLE_TOKENS = 1000

@@ -5,8 +5,7 @@
 import { DAY_MS } from '../days.ts'
 import { groupBy } from '../group-by.ts'
 import { AS_OF, PRICE_TABLE } from './price-table.ts'
-import type { Amounts, Tier } from './price-tiers.ts'
-import { findPrice, type Price } from './prices.ts'
+import { type Amounts, type Tier, findPrice, type Price } from './prices.ts'
 import { itemAt } from '../lists.ts'
 
 const numberOf = (text: string | undefined): number | undefined =>

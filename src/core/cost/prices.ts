@@ -1,12 +1,10 @@
 /**
- * The price file: prices of models, each with its date. Prices are configuration, never constants in
- * code. Knows nothing of traffic or coverage; that is `economics.ts`.
+ * Prices of models, each with its date, and what an answer costs at them. Knows nothing of traffic or coverage; that is
+ * `economics.ts`.
  */
-import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
-import { isTierName, serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
 import type { ChargedTokens } from '../log/traffic-hours.ts'
-import { priceAt, type Amounts, type LongContext, type Tier, type Tiered } from './price-tiers.ts'
 
 /** US dollars per million tokens. */
 export interface Price extends Tiered {
@@ -43,130 +41,9 @@ export const leastCachedTokens = (price: Price | null): number =>
 export const cacheLifeMs = (price: Price | null): number =>
   60_000 * (price?.cacheLifeMinutes ?? CACHE_LIFE_MINUTES)
 
-type Test = (value: unknown) => boolean
-
-const isAmount: Test = (value) => Number.isFinite(value) && (value as number) >= 0
-
 /** YYYY-MM-DD */
 export const isDate = (value: unknown): value is string =>
   typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
-
-const optional =
-  (test: Test): Test =>
-  (value) =>
-    value === undefined || test(value)
-
-const DOLLARS = 'dollars per million tokens'
-const TOKENS = 'a number of tokens'
-const MINUTES = 'a number of minutes'
-
-type Rule = [test: Test, wanted: string]
-
-const isPositive: Test = (value) => isAmount(value) && value !== 0
-
-const isFields: Test = (value) =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const AMOUNTS: Record<keyof Amounts, Rule> = {
-  input: [isAmount, DOLLARS],
-  cachedInput: [isAmount, DOLLARS],
-  cacheWrite: [optional(isAmount), DOLLARS],
-  output: [isAmount, DOLLARS],
-}
-
-const LONG_CONTEXT: Record<keyof LongContext, Rule> = {
-  aboveTokens: [isPositive, 'a number of tokens above 0'],
-  ...AMOUNTS,
-}
-
-const TIER: Record<keyof Tier, Rule> = {
-  ...AMOUNTS,
-  longContext: [optional(isFields), 'an object with aboveTokens and prices'],
-}
-
-const PRICE: Record<keyof Price, Rule> = {
-  model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
-  asOf: [isDate, 'a date, YYYY-MM-DD'],
-  source: [optional((value) => typeof value === 'string'), 'a text'],
-  ...TIER,
-  serviceTiers: [optional(isFields), 'an object with the prices of each tier'],
-  minCachedPrefixTokens: [optional(isAmount), TOKENS],
-  cacheLifeMinutes: [optional(isAmount), MINUTES],
-  maxOutputTokens: [optional(isAmount), TOKENS],
-  maxImageTokens: [optional(isAmount), TOKENS],
-  deprecatedOn: [optional(isDate), 'a date, YYYY-MM-DD'],
-}
-
-type Fields = Record<string, unknown>
-
-const wrongFields = (fields: Fields, rules: Record<string, Rule>, place: string): string[] => [
-  ...Object.keys(fields)
-    .filter((name) => !Object.hasOwn(rules, name))
-    .map((name) => `${place}${name} is not a field of a price`),
-  ...Object.entries(rules)
-    .filter(([name, [test]]) => !test(fields[name]))
-    .map(([name, [, wanted]]) => `${place}${name} must be ${wanted}`),
-]
-
-/** Of a member that holds an object; of another one the rules say what is wrong. */
-const within = (value: unknown, read: (fields: Fields) => string[]): string[] =>
-  isFields(value) ? read(value as Fields) : []
-
-const wrongTier = (fields: Fields, rules: Record<string, Rule>, place: string): string[] => [
-  ...wrongFields(fields, rules, place),
-  ...within(fields['longContext'], (long) =>
-    wrongFields(long, LONG_CONTEXT, `${place}longContext.`)
-  ),
-]
-
-const mistakesOf = (entry: unknown, place: number): string[] => {
-  if (!isFields(entry)) return [`entry ${place} is not an object`]
-  const fields = entry as Fields
-  return [
-    ...wrongTier(fields, PRICE, `entry ${place}: `),
-    ...within(fields['serviceTiers'], (tiers) =>
-      Object.entries(tiers).flatMap(([name, tier]) => {
-        const own = `entry ${place}: serviceTiers.${name}`
-        if (!isTierName(name))
-          return [`${own} is no tier of an answer; prices of the standard one stand beside model`]
-        return isFields(tier)
-          ? wrongTier(tier as Fields, TIER, `${own}.`)
-          : [`${own} must be an object`]
-      })
-    ),
-  ]
-}
-
-/** Of two rows of one day none is the newest. */
-const repeated = (entries: readonly unknown[]): string[] => {
-  const days = entries.map((entry) => {
-    const { model, asOf } = (entry ?? {}) as Fields
-    return `${String(model)} of ${String(asOf)}`
-  })
-  return days.flatMap((day, place) =>
-    days.indexOf(day) < place ? [`entry ${place}: an earlier entry is ${day}, too`] : []
-  )
-}
-
-const parseArray = (text: string): unknown[] => {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (Array.isArray(value)) return value as unknown[]
-  } catch (cause) {
-    throw new AppError('invalid-config', 'the price file is not JSON', { cause })
-  }
-  throw new AppError('invalid-config', 'the price file must be a list of prices')
-}
-
-/** @throws AppError `invalid-config` that names all mistakes */
-export const parsePrices = (text: string): Price[] => {
-  const entries = parseArray(text)
-  const wrong = entries.flatMap(mistakesOf)
-  const mistakes = wrong.length > 0 ? wrong : repeated(entries)
-  if (mistakes.length > 0)
-    throw new AppError('invalid-config', `the price file: ${mistakes.join('; ')}`)
-  return entries as Price[]
-}
 
 /** A dated model such as `gpt-4o-mini-2024-07-18` or `claude-haiku-4-5-20251001` without its date. */
 export const withoutDate = (model: string): string => model.replace(/-\d{4}-?\d{2}-?\d{2}$/, '')
@@ -251,4 +128,47 @@ export const savedUsd = (
       (counts?.input ?? 0) * price.input +
       (counts?.output ?? 0) * price.output)
   )
+}
+
+/** US dollars per million tokens. */
+export interface Amounts {
+  input: number
+  cachedInput: number
+  /** of a token that is written to the provider's cache; `input` when absent */
+  cacheWrite?: number
+  output: number
+}
+
+/** Prices of the whole request, where it has more input tokens. */
+export interface LongContext extends Amounts {
+  aboveTokens: number
+}
+
+export interface Tier extends Amounts {
+  /** absent: requests of any length have one price */
+  longContext?: LongContext
+}
+
+export interface Tiered extends Tier {
+  /** by the `service_tier` of the answer; absent: all have one price */
+  serviceTiers?: Record<string, Tier>
+}
+
+/**
+ * The price of requests with so many input tokens; the price itself where the standard one counts.
+ * @param serviceTier of the answer; null: the standard one, or not known
+ */
+export const priceAt = <P extends Tiered>(
+  price: P,
+  inputTokens: number,
+  serviceTier: string | null
+): P => {
+  const { serviceTiers = {} } = price
+  const named = serviceTier !== null && Object.hasOwn(serviceTiers, serviceTier)
+  const tier: Tier = (named ? serviceTiers[serviceTier] : undefined) ?? price
+  const { longContext } = tier
+  const isLong = longContext !== undefined && inputTokens > longContext.aboveTokens
+  if (tier === price && !isLong) return price
+  const { input, cachedInput, cacheWrite = input, output } = isLong ? longContext : tier
+  return { ...price, input, cachedInput, cacheWrite, output }
 }

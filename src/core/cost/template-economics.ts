@@ -14,8 +14,7 @@ import {
 } from './economics.ts'
 import { winningArm, type Arm, type Internalization } from '../internalization/internalization.ts'
 import { modelOfArm, type ArmName } from '../learn/schedule.ts'
-import { priceAt } from './price-tiers.ts'
-import { findPrice, type Price } from './prices.ts'
+import { priceAt, findPrice, type Price } from './prices.ts'
 import type { AskedCalls, TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
 export interface EconomicsSettings {

@@ -8,8 +8,12 @@ import { burstMsOf } from '../internalization/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
-import { itemAt } from '../lists.ts'
-import type { HeadFit } from './held-out.ts'
+import { itemAt, zip } from '../lists.ts'
+import { agree, type Comparison } from '../answer/agreement.ts'
+import { DEFER_ANSWER, textOf } from '../answer/outcome.ts'
+import type { Split } from '../learn/split.ts'
+import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
+import type { ScannedExchange } from './exchange.ts'
 
 export interface GateSettings {
   /** agreement that may be lost, 0 to 1 */
@@ -151,4 +155,47 @@ export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): Co
       agreementOfAll: found.agreement,
     })),
   }
+}
+
+/** What a head that learned from so many rows answers. */
+export interface HeadFit {
+  rows: number
+  heldOut: HeldOutRow[]
+}
+
+export interface HeadAnswer {
+  text: string
+  /** natural logarithm of a probability */
+  logprob: number
+}
+
+/** The held-out rows with the answers of a head, as the gate reads them. */
+export const heldOutRows = (
+  { traffic, unseen }: Split<ScannedExchange>,
+  heldOut: readonly ScannedExchange[],
+  answers: readonly HeadAnswer[],
+  comparison: Comparison
+): HeldOutRow[] => {
+  const [isTraffic, isUnseen] = [new Set(traffic), new Set(unseen)]
+  const proven = provenKinds(traffic.map(({ kind }) => kind))
+  const bands = lengthBands(heldOut.map(({ kind }) => kind.chars))
+  return zip(zip(heldOut, answers), bands).map(([[exchange, { text, logprob }], band]) => {
+    const logged = textOf(exchange.outcome)
+    const agrees = logged !== null && agree(comparison, text, logged)
+    const deferred = text === DEFER_ANSWER ? 'deferred' : null
+    return {
+      agrees,
+      agreesToday: null,
+      similarity: Number(agrees),
+      logprobSum: logprob,
+      logprobMin: logprob,
+      deferred: isProven(proven, exchange.kind) ? deferred : 'kind-not-proven',
+      fresh: null,
+      at: exchange.at,
+      conversation: exchange.conversation,
+      isTraffic: isTraffic.has(exchange),
+      isUnseen: isUnseen.has(exchange),
+      slices: [...exchange.kind.traits, ...exchange.kind.values, band],
+    }
+  })
 }

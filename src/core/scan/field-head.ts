@@ -11,7 +11,7 @@ import type { FormRow } from '../form/read-targets.ts'
 import type { Source } from '../form/words.ts'
 import type { Split } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
-import { heldOutRows, type HeadAnswer, type HeadFit } from './held-out.ts'
+import { heldOutRows, type HeadAnswer, type HeadFit } from './coverage.ts'
 
 export interface FieldTask {
   form: Form

@@ -19,7 +19,7 @@ import {
 import { seededRandom } from '../../random.ts'
 import type { ScannedExchange } from './exchange.ts'
 import type { FillForm } from './field-head.ts'
-import { heldOutRows, type HeadAnswer, type HeadFit } from './held-out.ts'
+import { heldOutRows, type HeadAnswer, type HeadFit } from './coverage.ts'
 
 /** What a head reads of a text beside its hashed words. */
 export interface Encoder {

@@ -4,9 +4,14 @@
  */
 import { datedPrices, type DatedPrice } from '../cost/price-list.ts'
 import { DAY_MS } from '../days.ts'
-import { cacheReport, NO_RATE, type CacheReport } from '../cache/cache-report.ts'
+import {
+  cacheReport,
+  NO_RATE,
+  type CacheReport,
+  otherCachesOf,
+  type OtherCache,
+} from '../cache/cache-report.ts'
 import type { CacheFinding } from '../cache/finding.ts'
-import { otherCachesOf, type OtherCache } from '../cache/other-caches.ts'
 import { callCosts, shareEngine, type Coverage, type Savings } from '../cost/economics.ts'
 import {
   draftOf,
@@ -22,6 +27,9 @@ import {
 import { zip } from '../lists.ts'
 import { callsPerMonth, type AskedCalls, type TrafficWindow } from '../cost/template-traffic.ts'
 import type { Template } from '../template/template.ts'
+import type { CoverageFigures } from './coverage.ts'
+import type { HeadPlan } from './head-plan.ts'
+import type { FoundTemplate } from './log-scan.ts'
 import type { Tally } from './tally.ts'
 
 const HOURS_PER_MONTH = (365 / 12) * 24
@@ -57,13 +65,18 @@ export interface TemplateMoney {
   unknown: string | null
 }
 
-export interface PricedTemplate {
-  template: Template
-  tally: Tally
-  /** null where it is not predicted */
-  coverage: { expected: number; lowerBound: number } | null
+/** A template with what was found out of it. */
+export interface Judged {
+  found: FoundTemplate
+  plan: HeadPlan
+  /** null where no head was tried */
+  coverage: CoverageFigures | null
   /** null: too few requests were compared */
-  cache: CacheFinding | null
+  cacheFinding: CacheFinding | null
+}
+
+export interface PricedJudged extends Judged {
+  money: TemplateMoney
 }
 
 export interface MoneySettings extends Omit<EconomicsSettings, 'arms' | 'proofUsd'> {
@@ -87,7 +100,7 @@ const windowOf = (
   return { calls: requests, from: from ?? 0, to: from === null ? 0 : (window?.to ?? from) }
 }
 
-const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): Draft => {
+const draftAt = ({ template, tally }: FoundTemplate, settings: MoneySettings): Draft => {
   const window = windowOf(tally, settings)
   return draftOf({
     template,
@@ -151,7 +164,7 @@ const timesMonth = (usd: number | null | undefined, perMonth: number | null): nu
   usd == null || perMonth === null ? null : usd * perMonth
 
 const moneyOf = (
-  { template, coverage, cache: finding }: PricedTemplate,
+  { found: { template }, coverage, cacheFinding: finding }: Judged,
   draft: Draft,
   engineUsd: number,
   settings: MoneySettings
@@ -171,11 +184,13 @@ const moneyOf = (
     usdPerMonth: timesMonth(draft.perCallUsd?.now, requestsPerMonth),
     cacheSavesUsdPerMonth: timesMonth(cacheSaves(draft), requestsPerMonth),
     minCachedPrefixTokens: draft.price === null ? null : (draft.price.minCachedPrefixTokens ?? 0),
-    netUsdPerMonth: coverage === null ? null : net(coverage.expected),
-    leastNetUsdPerMonth: coverage === null ? null : net(coverage.lowerBound),
+    netUsdPerMonth: coverage === null ? null : net(coverage.expectedCoverage),
+    leastNetUsdPerMonth: coverage === null ? null : net(coverage.coverageLowerBound),
     mostNetUsdPerMonth: net(1),
     mendedNetUsdPerMonth:
-      coverage === null ? null : net(coverage.expected, withMends(draft, cache?.mendedShare ?? 0)),
+      coverage === null
+        ? null
+        : net(coverage.expectedCoverage, withMends(draft, cache?.mendedShare ?? 0)),
     cache,
     price: datedPrices(prices, [template.model])[0] ?? null,
     retiresOn: draft.price?.deprecatedOn ?? null,
@@ -184,21 +199,21 @@ const moneyOf = (
 }
 
 /** The engine is shared by the templates that a route is expected for, in proportion to what they save. */
-export const priceTemplates = <Unpriced extends PricedTemplate>(
-  templates: readonly Unpriced[],
+export const priceTemplates = (
+  templates: readonly Judged[],
   settings: MoneySettings
-): (Unpriced & { money: TemplateMoney })[] => {
-  const drafts = templates.map((template) => ({
-    template,
-    draft: withComparison(draftAt(template, settings), template.cache),
+): PricedJudged[] => {
+  const drafts = templates.map((own) => ({
+    own,
+    draft: withComparison(draftAt(own.found, settings), own.cacheFinding),
   }))
-  const saved = drafts.map(({ template: { coverage }, draft }) =>
-    savedPerMonth(withCoverage(draft, coverage?.expected ?? 0, settings))
+  const saved = drafts.map(({ own: { coverage }, draft }) =>
+    savedPerMonth(withCoverage(draft, coverage?.expectedCoverage ?? 0, settings))
   )
   const shares = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
-  return zip(drafts, shares).map(([{ template, draft }, share]) => ({
-    ...template,
-    money: moneyOf(template, draft, share, settings),
+  return zip(drafts, shares).map(([{ own, draft }, share]) => ({
+    ...own,
+    money: moneyOf(own, draft, share, settings),
   }))
 }
 
@@ -213,3 +228,22 @@ export const otherCachesIn = (
       settings.captureShare
     )
   )
+
+export interface Advice {
+  action: 'mend' | 'internalize' | 'nothing'
+  /** what it saves; of an internalization after the mend, because a mended cache costs less */
+  usdPerMonth: number
+}
+
+type Figures = Pick<TemplateMoney, 'cache' | 'mendedNetUsdPerMonth'>
+
+/** @returns most money first; empty where neither is known */
+export const adviceOf = ({ cache, mendedNetUsdPerMonth: net }: Figures): Advice[] => {
+  const mend = cache?.usdPerMonth ?? 0
+  const steps: Advice[] = [
+    ...(mend > 0 ? [{ action: 'mend' as const, usdPerMonth: mend }] : []),
+    ...(net !== null && net > 0 ? [{ action: 'internalize' as const, usdPerMonth: net }] : []),
+  ]
+  if (steps.length === 0 && net !== null) return [{ action: 'nothing', usdPerMonth: 0 }]
+  return steps.toSorted((a, b) => b.usdPerMonth - a.usdPerMonth)
+}

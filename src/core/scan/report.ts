@@ -1,25 +1,18 @@
 /** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
-import type { OtherCache } from '../cache/other-caches.ts'
+import type { OtherCache } from '../cache/cache-report.ts'
 import type { FieldDescription } from '../form/describe-form.ts'
 import type { Template } from '../template/template.ts'
-import { adviceOf, type Advice } from './advice.ts'
-import type { CoverageFigures, GrowthPoint, SelectivePoint } from './coverage.ts'
+import {
+  adviceOf,
+  type Advice,
+  type Judged,
+  type PricedJudged,
+  type TemplateMoney,
+} from './money.ts'
+import type { GrowthPoint, SelectivePoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
-import type { FoundTemplate, LogScan } from './log-scan.ts'
-import type { TemplateMoney } from './money.ts'
-
-/** A template with what was found out of it. */
-export interface Judged {
-  found: FoundTemplate
-  plan: HeadPlan
-  /** null where no head was tried */
-  coverage: CoverageFigures | null
-}
-
-export interface PricedJudged extends Judged {
-  money: TemplateMoney
-}
+import type { LogScan } from './log-scan.ts'
 
 /** Figures of one template. Tokens are means per request, dollars are per month. */
 export interface TemplateReport extends Omit<TemplateMoney, 'call' | 'unknown'> {

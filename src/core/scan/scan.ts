@@ -4,9 +4,8 @@
  * come from outside.
  */
 import { percent } from '../gate/figures.ts'
-import { cacheReport, type CacheReport } from '../cache/cache-report.ts'
+import { cacheReport, type CacheReport, type OtherCache } from '../cache/cache-report.ts'
 import { cacheRules, type CacheFinding } from '../cache/finding.ts'
-import type { OtherCache } from '../cache/other-caches.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -22,9 +21,15 @@ import {
   type PossibleHead,
 } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
-import { otherCachesIn, priceTemplates, type MoneySettings, type PricedTemplate } from './money.ts'
+import {
+  otherCachesIn,
+  priceTemplates,
+  type Judged,
+  type MoneySettings,
+  type PricedJudged,
+} from './money.ts'
 import type { TrainingTerms } from '../terms/terms.ts'
-import { reportOf, type Judged, type PricedJudged, type ScanReport } from './report.ts'
+import { reportOf, type ScanReport } from './report.ts'
 
 export interface LogSource {
   /** from the beginning at each call */
@@ -128,7 +133,7 @@ const judge = async (
   settings: ScanSettings,
   isTimed: boolean,
   onProgress: (done: number) => void
-): Promise<Judged> => {
+): Promise<Omit<Judged, 'cacheFinding'>> => {
   const timed = { ...settings, burstMinutes: isTimed ? settings.burstMinutes : 0 }
   const dims = timed.encoder.dims
   const isListed = listedIn(anchorText(found.template))
@@ -137,46 +142,25 @@ const judge = async (
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
-interface Priced {
-  templates: PricedJudged[]
-  others: OtherCache[]
-}
-
 /** Tells the texts of the caches beside, for a terminal. */
-const price = (
-  judged: readonly Judged[],
+const tellCaches = (
+  priced: readonly PricedJudged[],
   findings: readonly CacheFinding[],
   money: MoneySettings,
   onCaches: ScanSettings['onCaches']
-): Priced => {
-  const templates = judged.map((own): PricedTemplate & { own: Judged } => {
-    const { template, tally } = own.found
-    const { expectedCoverage: expected, coverageLowerBound: lowerBound } = own.coverage ?? {}
-    return {
-      own,
-      template,
-      tally,
-      cache: findings.find(({ version }) => version === template.version) ?? null,
-      coverage:
-        expected === undefined || lowerBound === undefined ? null : { expected, lowerBound },
-    }
-  })
-  const priced = priceTemplates(templates, money)
+): void => {
   const withText = { ...money, withText: true }
-  onCaches({
-    templates: new Map(
-      priced.flatMap(({ template: { version }, cache, money: { requestsPerMonth } }) =>
-        cache === null
-          ? []
-          : [[version, cacheReport(cache, { ...withText, requestsPerMonth })] as const]
-      )
-    ),
-    others: otherCachesIn(findings, withText),
-  })
-  return {
-    templates: priced.map(({ own, money: ofOne }) => ({ ...own, money: ofOne })),
-    others: otherCachesIn(findings, money),
-  }
+  const reports = priced.flatMap(({ found, cacheFinding, money: { requestsPerMonth } }) =>
+    cacheFinding === null
+      ? []
+      : [
+          [
+            found.template.version,
+            cacheReport(cacheFinding, { ...withText, requestsPerMonth }),
+          ] as const,
+        ]
+  )
+  onCaches({ templates: new Map(reports), others: otherCachesIn(findings, withText) })
 }
 
 /** @throws what the source throws */
@@ -198,16 +182,16 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   for (const template of found) {
     onTemplate(judged.length, found.length)
     const tell = (done: number): void => onTemplate(judged.length + done, found.length)
-    judged.push(await judge(template, settings, scan.from !== null, tell))
+    const tried = await judge(template, settings, scan.from !== null, tell)
+    const { version } = template.template
+    const cacheFinding = findings.find((finding) => finding.version === version) ?? null
+    judged.push({ ...tried, cacheFinding })
   }
   onTemplate(found.length, found.length)
   const { from, to } = scan
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
-  const { templates, others } = price(
-    judged,
-    findings,
-    { ...settings.money, window, withText: settings.withText },
-    settings.onCaches
-  )
-  return reportOf(templates, others, { scan, settings })
+  const money = { ...settings.money, window, withText: settings.withText }
+  const templates = priceTemplates(judged, money)
+  tellCaches(templates, findings, money, settings.onCaches)
+  return reportOf(templates, otherCachesIn(findings, money), { scan, settings })
 }

@@ -1,8 +1,6 @@
 /** The parts that a cache's causes are found with. */
-import { assert, array, double, integer, property } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { linesOf, PiecePool } from '../../../src/core/cache/piece.ts'
-import { gainsInOrder, meanGains, subsetsOf } from '../../../src/core/cache/shares.ts'
 import { Stretches } from '../../../src/core/cache/stretches.ts'
 import { causeOfTexts } from '../../../src/core/cache/text-cause.ts'
 
@@ -10,8 +8,6 @@ const HOUR = 3_600_000
 
 const countOf = (stretches: Stretches<{ at: number }>): number =>
   stretches.all().reduce((sum, { items }) => sum + items.length, 0)
-
-const sum = (values: number[]): number => values.reduce((all, each) => all + each, 0)
 
 describe('stretches', () => {
   const limits = { items: 400, bytes: 1e9, length: HOUR }
@@ -57,30 +53,6 @@ describe('stretches', () => {
       stretches.all(rank).map(({ hour }) => hour)
     expect(hoursOf(few)).toEqual(hoursOf(many))
     expect(hoursOf(few).length).toBeGreaterThan(10)
-  })
-})
-
-describe('the parts of several mends', () => {
-  it('sum up to the gain of all, in any order', () => {
-    assert(
-      property(
-        array(double({ min: 0, max: 1e6, noNaN: true }), { minLength: 7, maxLength: 7 }),
-        integer({ min: 0, max: 2 }),
-        (others, first) => {
-          const gains = [0, ...others]
-          const order = [first, (first + 1) % 3, (first + 2) % 3]
-          expect(sum(meanGains(gains, 3))).toBeCloseTo(gains[7]!, 3)
-          expect(sum(gainsInOrder(gains, order))).toBeCloseTo(gains[7]!, 3)
-        }
-      )
-    )
-  })
-
-  it('are larger for what hides another one', () => {
-    // the second mend saves something only behind the first
-    const gains = subsetsOf(2).map((subset) => [0, 10, 0, 30][subset]!)
-    expect(meanGains(gains, 2)).toEqual([20, 10])
-    expect(gainsInOrder(gains, [0, 1])).toEqual([10, 20])
   })
 })
 

@@ -1,13 +1,9 @@
 /** What is said of a finding, by the price of its model. */
 import { describe, expect, it } from 'vitest'
+import { parsePrices } from '../../../src/config/price-file.ts'
 import { cacheReport } from '../../../src/core/cache/cache-report.ts'
 import type { CacheFinding, FoundCause } from '../../../src/core/cache/finding.ts'
-import {
-  cacheLifeMs,
-  leastCachedTokens,
-  parsePrices,
-  type Price,
-} from '../../../src/core/cost/prices.ts'
+import { cacheLifeMs, leastCachedTokens, type Price } from '../../../src/core/cost/prices.ts'
 
 const PRICE: Price = {
   model: 'large',

@@ -3,7 +3,7 @@ import { assert, array, integer, nat, property, record } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { layOut, type Layout } from '../../../src/core/cache/layout.ts'
 import { PiecePool, type Part } from '../../../src/core/cache/piece.ts'
-import type { FamilyRequest } from '../../../src/core/cache/request.ts'
+import type { FamilyRequest } from '../../../src/core/cache/families.ts'
 import { lonelyRows, prefixBytes, type Mend } from '../../../src/core/cache/simulate.ts'
 
 const LIFE = 100

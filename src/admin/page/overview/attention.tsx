@@ -9,9 +9,8 @@ import {
   type Retirement,
 } from '../../../core/cost/retirements.ts'
 import type { Child } from 'hono/jsx'
-import type { CacheReport } from '../../../core/cache/cache-report.ts'
+import { type CacheReport, otherTitle } from '../../../core/cache/cache-report.ts'
 import { causeText } from '../../../core/cache/cache-text.ts'
-import { otherTitle } from '../../../core/cache/other-caches.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'

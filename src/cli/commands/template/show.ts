@@ -21,7 +21,7 @@ import { readEarlyAnswers, readyFor } from '../../../lifecycle/rollout-report.ts
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
-import { cacheText } from '../../scan/cache-words.ts'
+import { cacheText } from '../../scan/words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { historiesOf, historyText } from '../../rollout/history.ts'
