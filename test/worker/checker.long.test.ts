@@ -5,14 +5,15 @@ import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { AppError } from '../../src/errors.ts'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import type { Checker, WorkerDeps } from '../../src/worker/deps.ts'
+import type { Worker } from '../../src/worker/worker.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { Watched } from './watched-route.ts'
 
 const ROWS = 150
 const CHEAP = 'small-coder'
@@ -112,30 +113,16 @@ it('is proved without a checker where blanks and case alone differ', async () =>
   expect(row.state.name, JSON.stringify(row.state)).toBe('approval')
 })
 
+/** @returns ids of audited records of the live route */
 const audited = async (
-  { harness, row }: { harness: WorkerHarness; row: Internalization },
+  { harness, worker }: { harness: WorkerHarness; worker: Worker },
   responses: string[]
 ): Promise<string[]> => {
-  const { templateVersion } = await harness.approve()
-  const lora = row.plan!.arms[0]!.model!.id
-  const records = responses.map((response, at) => ({
-    ...record(1_000 + at),
-    id: `audit-${1_000 + at}`,
-    at: harness.now,
-    response,
-    route: {
-      templateVersion,
-      lora,
-      outcome: 'skipped' as const,
-      reason: 'audit',
-      confidence: null,
-      promptTokensSaved: 0,
-      savedUsd: null,
-      auditPart: 1,
-    },
-  }))
-  await harness.log(records)
-  return records.map(({ id }) => id)
+  const live = await harness.approve()
+  const watched = new Watched(harness, worker, live, (number) => record(1_000 + number))
+  const ids: string[] = []
+  for (const response of responses) ids.push(...(await watched.audit(1, { response })))
+  return ids
 }
 
 const outcomesOf = ({ store }: WorkerHarness, ids: string[]) =>

@@ -1,6 +1,6 @@
 /**
  * Reads a logged answer: which spans of the sources its values were copied from, and which class each choice has.
- * What it reads is what `renderAnswer` turns into the same answer (`same-answer.ts`).
+ * What it reads is what `renderAnswer` turns into the same answer (`isSameAnswer`).
  */
 import {
   labelChoices,
