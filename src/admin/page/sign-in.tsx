@@ -8,7 +8,7 @@ import { BASE, type PageApp } from './env.ts'
 import { Layout } from './layout.tsx'
 import { Notice } from './parts/figures.tsx'
 import { formText } from './form-text.ts'
-import { isSecure } from './origin.ts'
+import { isSecure } from './address.ts'
 import { preferencesOf, type Preferences } from './preferences.ts'
 
 export const COOKIE = 'promptintern-session'

@@ -4,7 +4,7 @@ import {
   differenceOf,
   MAX_COMPARED_CHARS,
   type DifferenceRow,
-} from '../../../src/admin/page/templates/difference.ts'
+} from '../../../src/admin/page/templates/difference-view.tsx'
 
 const lines = (count: number, of: (at: number) => string): string =>
   Array.from({ length: count }, (_, at) => `${of(at)}\n`).join('')

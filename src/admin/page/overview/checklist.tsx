@@ -8,7 +8,7 @@ import { internalizationPath } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'
 import { Live } from '../layout.tsx'
-import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
+import { encoderIn, PULL_ENCODER } from './health.tsx'
 import type { LoadedOverview } from './load-overview.ts'
 
 interface Step {

@@ -8,10 +8,15 @@ import { BASE } from '../env.ts'
 import { Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../parts/format.ts'
 import { Line } from '../parts/text.tsx'
-import { encoderIn, PULL_ENCODER } from './first-encoder.ts'
 import { sumOf, type Failures, type LoadedOverview, type WithoutEngine } from './load-overview.ts'
 import type { Sentence } from './sentence.tsx'
 import { compact } from '../../../core/lists.ts'
+
+export const PULL_ENCODER = 'npx promptintern models pull minilm'
+
+/** Where that command puts it. @param dataDir folder of the server's data */
+export const encoderIn = (dataDir: string): string =>
+  `${dataDir}/models/sentence-transformers--all-MiniLM-L6-v2`
 
 const FAILED_RECORDS = withQuery(`${BASE}/records`, { status: '5xx' })
 

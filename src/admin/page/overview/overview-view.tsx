@@ -1,10 +1,9 @@
 /** The overview: what to decide, what is wrong, and what the loras saved. */
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
-import { originOf } from '../origin.ts'
-import { plainText } from '../plain-text.ts'
+import { originOf } from '../address.ts'
+import { plainText, show } from '../show.tsx'
 import { preferencesOf } from '../preferences.ts'
-import { show } from '../show.tsx'
 import { Attention } from './attention.tsx'
 import { Checklist, loadChecklist } from './checklist.tsx'
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'

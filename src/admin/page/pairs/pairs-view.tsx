@@ -1,9 +1,4 @@
 /** Audited requests to rate without knowing whose answer is whose, which is told after the rating. */
-import type { BodyData } from 'hono/utils/body'
-import { PAIR_OUTCOMES, type PairOutcome } from '../../../core/rollout/pair.ts'
-import type { Internalization } from '../../../core/internalization/internalization.ts'
-import { AppError } from '../../../errors.ts'
-import type { Store } from '../../../store/store.ts'
 import {
   pairsToRate,
   ratePair,
@@ -12,18 +7,127 @@ import {
   type Right,
   type ShownPair,
 } from '../../../lifecycle/ratings/rating.ts'
+import { Badge, Notice } from '../parts/figures.tsx'
+import { Text } from '../parts/text.tsx'
+import { DELETED, Question, RevealedPair, wholeAnswer, outcomeName } from './revealed-pair.tsx'
+import type { BodyData } from 'hono/utils/body'
+import { PAIR_OUTCOMES, type PairOutcome } from '../../../core/rollout/pair.ts'
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { AppError } from '../../../errors.ts'
+import type { Store } from '../../../store/store.ts'
 import { readInternalization } from '../../../views/internalization.ts'
 import type { AddView, PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { counted } from '../parts/format.ts'
-import { Notice } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
 import { internalizationPath, withQuery } from '../address.ts'
-import { plainText } from '../plain-text.ts'
-import { show } from '../show.tsx'
-import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
-import { outcomeName } from './revealed-pair.tsx'
+import { plainText, show } from '../show.tsx'
+
+/** Names of the fields begin with it; the id of the record follows. */
+const FIELD = 'right '
+
+const CHOICES: { value: Right; name: string }[] = [
+  { value: 'both', name: 'both' },
+  { value: 'a', name: 'A alone' },
+  { value: 'b', name: 'B alone' },
+  { value: 'neither', name: 'neither' },
+]
+const TAKE_BACK = 'take-back'
+
+const Choices = ({ recordId }: { recordId: string }) => (
+  <fieldset class="choices">
+    <legend>Which answer is right?</legend>
+    {CHOICES.map(({ value, name }) => (
+      <label>
+        <input type="radio" name={`${FIELD}${recordId}`} value={value} /> {name}
+      </label>
+    ))}
+  </fieldset>
+)
+
+interface PairProps {
+  pair: ShownPair
+  /** address of the internalization */
+  path: string
+}
+
+const BlindPair = ({ pair, path }: PairProps) => {
+  const { answers, recordId, place } = pair
+  return (
+    <>
+      <Question pair={pair} />
+      {answers === null || recordId === null ? (
+        <p>{DELETED}</p>
+      ) : (
+        <>
+          <div class="sides">
+            {(['a', 'b'] as const).map((name) => (
+              <div>
+                <small>Answer {name.toUpperCase()}</small>
+                <Text text={answers[name]} whole={wholeAnswer(path, place, name)} />
+              </div>
+            ))}
+          </div>
+          <Choices recordId={recordId} />
+        </>
+      )}
+    </>
+  )
+}
+
+interface PairListProps {
+  pairs: ShownPair[]
+  path: string
+  /** the upstream's */
+  model: string
+  /** whether a judge compares the answers */
+  isJudged: boolean
+}
+
+type Revealed = NonNullable<ShownPair['revealed']>
+
+const Rated = ({ pair, revealed }: { pair: ShownPair; revealed: Revealed }) => (
+  <p>
+    <Badge tone="plain">rated</Badge> Answer {revealed.lora.toUpperCase()} was the small model’s.{' '}
+    {pair.recordId !== null && (
+      <label class="inline">
+        <input type="checkbox" name={`${FIELD}${pair.recordId}`} value={TAKE_BACK} /> remove the
+        rating
+      </label>
+    )}
+  </p>
+)
+
+/** @param isRatable false: nothing to choose from */
+const PairList = ({
+  pairs,
+  path,
+  model,
+  isJudged,
+  isRatable,
+}: PairListProps & { isRatable: boolean }) => (
+  <div class="stack">
+    {pairs.map((pair) => (
+      <article class="panel">
+        {pair.revealed === null ? (
+          <BlindPair pair={pair} path={path} />
+        ) : (
+          <>
+            {isRatable && <Rated pair={pair} revealed={pair.revealed} />}
+            <RevealedPair
+              pair={pair}
+              revealed={pair.revealed}
+              model={model}
+              path={path}
+              isJudged={isJudged}
+            />
+          </>
+        )}
+      </article>
+    ))}
+  </div>
+)
 
 const PAIRS_ON_A_PAGE = 10
 

@@ -1,24 +1,67 @@
 /** The table of records with its filter. Pure. */
+import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../../core/log/record-filter.ts'
+import { BASE } from '../env.ts'
+import { ChoiceFilter, Filter, TextFilter, TimeFilter, Pager } from '../parts/filter.tsx'
+import { OUTCOME_WORDS, Outcome } from './outcome.tsx'
+import type { RecordsFilter } from '../../../views/record.ts'
 import { userTexts } from '../../../core/log/record-bodies.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { FoundRecords } from '../../../store/store.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { Badge, Notice, Time } from '../parts/figures.tsx'
-import { Pager } from '../parts/filter.tsx'
 import { counted, milliseconds, usd, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../links.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { MAX_EXPORTED } from './export.ts'
-import { Filters, PATH } from './filters.tsx'
-import { Outcome } from './outcome.tsx'
-import type { RecordsFilter } from '../../../views/record.ts'
+
+const PATH = `${BASE}/records`
+
+const OUTCOMES = SEARCH_OUTCOMES.map((outcome): [string, string] => [
+  outcome,
+  outcome === 'none' ? 'no live route' : OUTCOME_WORDS[outcome],
+])
+
+const STATUSES = SEARCH_STATUSES.map((status): [string, string] => [status, status])
+
+/** As the field of a browser takes it. @param ofDay where only a day is given */
+const minuteOf = (text: string, ofDay: string): string =>
+  text.length === 10 ? `${text}T${ofDay}` : text
+
+const More = ({ filter }: { filter: RecordsFilter }) => {
+  const { template = '', tenant = '', status = '', conversation = '' } = filter
+  const { from = '', to = '' } = filter
+  return (
+    <details open={template + tenant + status + conversation + from + to !== ''}>
+      <summary>Time, template, tenant, status, conversation</summary>
+      <div class="fields">
+        <TimeFilter name="from" label="From (UTC)" value={minuteOf(from, '00:00')} />
+        <TimeFilter name="to" label="To (UTC)" value={minuteOf(to, '23:59')} />
+        <TextFilter name="template" label="Template version" value={template} />
+        <TextFilter name="tenant" label="Tenant" value={tenant} />
+        <ChoiceFilter name="status" label="Status" value={status} options={STATUSES} />
+        <TextFilter name="conversation" label="Conversation of the record" value={conversation} />
+      </div>
+    </details>
+  )
+}
+
+const Filters = ({ filter }: { filter: RecordsFilter }) => {
+  const { text = '', outcome = '', after: _after, ...others } = filter
+  return (
+    <Filter path={PATH} isFiltered={text + outcome !== '' || Object.keys(others).length > 0}>
+      <TextFilter name="text" label="Text of question or answer" value={text} />
+      <ChoiceFilter name="outcome" label="Route" value={outcome} options={OUTCOMES} />
+      <More filter={filter} />
+    </Filter>
+  )
+}
 
 /** Of a preview: about a line of the table. */
 const PREVIEW_CHARS = 90
 
-export interface RecordListProps {
+interface RecordListProps {
   filter: RecordsFilter
   found: FoundRecords
   /** the same records with their texts, by id */

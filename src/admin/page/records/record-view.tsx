@@ -1,17 +1,128 @@
 /** One record: its figures, and what was asked and answered. Pure. */
+import type { Child } from 'hono/jsx'
+import { counted, milliseconds, usd, whole } from '../parts/format.ts'
+import { Line, Text } from '../parts/text.tsx'
+import { dialectOfRecord, type Dialect } from '../../../openai/dialect.ts'
+import { readAnswer, readRequest, type ShownAnswer, type ShownMessage } from './read-bodies.ts'
 import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
-import { dialectOfRecord } from '../../../openai/dialect.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Time, type FigureProps } from '../parts/figures.tsx'
-import { milliseconds, usd, whole } from '../parts/format.ts'
 import { TemplateLink, type Names } from '../links.tsx'
-import { Line } from '../parts/text.tsx'
 import { Outcome } from './outcome.tsx'
-import { Answer, Request } from './bodies.tsx'
+
+const Message = ({ message, wholeAt }: { message: ShownMessage; wholeAt: string }) => (
+  <>
+    <h3>
+      <Line text={message.role === '' ? 'no role' : message.role} chars={40} />
+    </h3>
+    {message.texts.map((text) => (
+      <div class="prompt">
+        <Text text={text} whole={wholeAt} />
+      </div>
+    ))}
+    {message.others !== '' && <Json text={message.others} wholeAt={wholeAt} />}
+  </>
+)
+
+const Json = ({ text, wholeAt }: { text: string; wholeAt: string }) => (
+  <pre tabindex={0}>
+    <Text text={text} whole={wholeAt} />
+  </pre>
+)
+
+const Others = ({ text, wholeAt }: { text: string; wholeAt: string }) =>
+  text === '' ? null : (
+    <>
+      <h3>Other fields</h3>
+      <Json text={text} wholeAt={wholeAt} />
+    </>
+  )
+
+const PlainText = ({ href, children }: { href: string; children?: Child }) => (
+  <p>
+    <a href={href} hx-boost="false">
+      {children}
+    </a>
+  </p>
+)
+
+/** A body that cannot be taken apart, as it was sent. */
+const Unread = ({ body, wholeAt }: { body: string; wholeAt: string }) => (
+  <div class="prompt">
+    <Text text={body} chars={4000} whole={wholeAt} />
+  </div>
+)
+
+interface BodyProps {
+  /** '' or null: the log has none */
+  body: string | null
+  dialect: Dialect
+  /** address of the whole text */
+  wholeAt: string
+}
+
+const Request = ({ body, dialect, wholeAt }: BodyProps) => {
+  if (body === null || body === '')
+    return <p class="empty">The log no longer has it, or it was too long to log.</p>
+  const shown = readRequest(body, dialect)
+  return (
+    <>
+      {shown === null ? (
+        <Unread body={body} wholeAt={wholeAt} />
+      ) : (
+        <>
+          {shown.first.map((message) => (
+            <Message message={message} wholeAt={wholeAt} />
+          ))}
+          {shown.hidden > 0 && <p class="cut">… {counted(shown.hidden, 'further message')} …</p>}
+          {shown.last.map((message) => (
+            <Message message={message} wholeAt={wholeAt} />
+          ))}
+          <Others text={shown.others} wholeAt={wholeAt} />
+        </>
+      )}
+      <PlainText href={wholeAt}>The whole request as plain text</PlainText>
+    </>
+  )
+}
+
+const Choices = ({ choices, wholeAt }: { choices: ShownAnswer['choices']; wholeAt: string }) => (
+  <>
+    {choices.map((choice) => (
+      <>
+        <Message message={choice} wholeAt={wholeAt} />
+        {choice.finishReason !== '' && (
+          <p>
+            Ended by: <Line text={choice.finishReason} chars={40} />
+          </p>
+        )}
+      </>
+    ))}
+  </>
+)
+
+const Answer = ({ body, dialect, wholeAt }: BodyProps) => {
+  if (body === null || body === '')
+    return <p class="empty">There was none, or the log no longer has it.</p>
+  const shown = readAnswer(body, dialect)
+  return (
+    <>
+      {shown === null ? (
+        <Unread body={body} wholeAt={wholeAt} />
+      ) : (
+        <>
+          <Choices choices={shown.choices} wholeAt={wholeAt} />
+          <Others text={shown.others} wholeAt={wholeAt} />
+        </>
+      )}
+      <PlainText href={wholeAt}>The whole answer as plain text</PlainText>
+    </>
+  )
+}
 
 export interface LoadedRecord {
   record: StoredRecord
