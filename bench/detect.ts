@@ -5,20 +5,18 @@
  *
  *   npm run bench:detect -- --traffic stream.jsonl --out report.json
  *   npm run bench:detect -- --synthetic 1          (a generated stream; the number is its seed)
- *   npm run bench:detect -- --generate prompts     (21 prompts as clients send them; --seed draws others)
  *   npm run bench:detect -- --distinct 10000000
  */
 import { Detector, DEFAULT_DETECTOR_OPTIONS } from '../src/core/detect/detect.ts'
-import type { TemplateKey } from '../src/core/template/template.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { runBuilt } from './harness/run-built.ts'
-import { feedDistinct, measureCost } from './detect/cost.ts'
-import { findVersions } from './detect/found.ts'
-import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from '../test/kit/traffic/score.ts'
 import { readStream, type StreamRow } from '../test/kit/traffic/stream.ts'
 import { syntheticStream } from '../test/kit/traffic/synthetic.ts'
 import { conclude, spread, withBar, zero, type Figure, type Figures } from '../test/kit/report.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
+import type { TemplateKey } from '../src/core/template/template.ts'
+import { seededRandom } from '../src/random.ts'
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
@@ -31,10 +29,91 @@ const args = readOptions({
   traffic: optional,
   synthetic: 1,
   distinct: optional,
-  generate: optional,
-  seed: 1,
   minSessions: DEFAULT_DETECTOR_OPTIONS.minSessions,
 })
+
+const WORDS =
+  'account answer between certain customer decide exactly follow general however include journey known letter market never order people question rather second table under value without yellow'.split(
+    ' '
+  )
+
+const sentence = (random: () => number, words: number): string => {
+  let text = ''
+  for (let index = 0; index < words; index++) {
+    text += `${WORDS[Math.floor(random() * WORDS.length)]!} `
+  }
+  return text
+}
+
+const BODY_CHARS = 8192
+
+/** Bodies of about 8 KB: one template of 100-character lines, another query each. */
+const bodies = (count: number, seed: number): string[] => {
+  const random = seededRandom(seed)
+  let prompt = ''
+  while (prompt.length < BODY_CHARS - 500) prompt += `- ${sentence(random, 14).trim()}.\n`
+  return Array.from({ length: count }, (_, index) =>
+    JSON.stringify({
+      model: 'gpt-4o-mini',
+      messages: [
+        { role: 'system', content: prompt },
+        { role: 'user', content: `${index} ${sentence(random, 40)}` },
+      ],
+    })
+  )
+}
+
+interface Cost {
+  observeUs: number
+  parseUs: number
+}
+
+/** Mean microseconds of one pass over fresh bodies; parse and observe alternate, so load hits both. */
+const measureCost = (detector: Detector, key: TemplateKey, seed: number): Cost => {
+  const batch = bodies(2000, seed)
+  let parseMs = 0
+  let observeMs = 0
+  for (const [index, body] of batch.entries()) {
+    const start = performance.now()
+    const request = JSON.parse(body) as ChatRequest
+    const parsed = performance.now()
+    detector.observe({ key, messages: request.messages, response: `label ${index % 7}`, at: index })
+    observeMs += performance.now() - parsed
+    parseMs += parsed - start
+  }
+  return {
+    observeUs: (observeMs * 1000) / batch.length,
+    parseUs: (parseMs * 1000) / batch.length,
+  }
+}
+
+/**
+ * Feeds prompts that never recur: a one-off system message and a question, 200 to 1,200
+ * characters. Words recur, lines do not.
+ */
+const feedDistinct = (
+  detector: Detector,
+  key: TemplateKey,
+  count: number,
+  progress: (done: number) => void
+): void => {
+  const random = seededRandom(count)
+  for (let index = 0; index < count; index++) {
+    const lines = 1 + Math.floor(random() * 6)
+    let text = ''
+    for (let line = 0; line < lines; line++) text += `${index}.${line} ${sentence(random, 12)}\n`
+    detector.observe({
+      key,
+      messages: [
+        { role: 'system', content: text },
+        { role: 'user', content: `${sentence(random, 8)}${index}` },
+      ],
+      response: `answer ${index}`,
+      at: index,
+    })
+    if ((index + 1) % 100_000 === 0) progress(index + 1)
+  }
+}
 
 const peakMb = (): number => process.resourceUsage().maxRSS / 1024
 
@@ -137,52 +216,8 @@ const distinctFigures = (count: number): Figures => {
   }
 }
 
-/** requests of the stream between two looks at the templates */
-const LOOK_EVERY = 200
-/** requests of a version until it is found */
-const MOST_REQUESTS = 150
-
-const say = (line: string): boolean => process.stderr.write(`${line}\n`)
-
-/** The most with the least. */
-const spreadOfMost = (values: number[]): Figure => ({
-  ...spread(values, 'requests of the version, at most'),
-  value: Math.max(...values),
-})
-
-const whole = (value: number): Figure => withBar({ value, unit: 'share' }, '>=', 1)
-
-const generatedFigures = (): Figures => {
-  const detector = new Detector({ minSessions: args.minSessions })
-  const stream = promptStream(args.seed)
-  const { versions, templates, right, mixed } = findVersions(
-    detector,
-    stream,
-    LOOK_EVERY,
-    (requests, found) => say(`${requests} requests, ${found} versions found`)
-  )
-  const found = versions.filter(({ after }) => after !== null)
-  for (const { name, after, matched } of versions)
-    say(
-      `${name}: found after ${after ?? '–'} of its requests, ${matched} of the next 60 days match`
-    )
-  return {
-    versions: { value: versions.length, unit: 'versions of 21 prompts' },
-    recall: whole(found.length / versions.length),
-    precision: whole(right / Math.max(1, templates)),
-    versions_mixed: withBar(countOf(mixed), '<=', 0),
-    found_after: withBar(spreadOfMost(found.map(({ after }) => after ?? 0)), '<=', MOST_REQUESTS),
-    next_matched: whole(Math.min(...versions.map(({ matched }) => matched))),
-    detector_mb: { value: detector.bytes / 2 ** 20, unit: 'MB' },
-  }
-}
-
-const figuresOf = async (): Promise<Figures> => {
-  if (args.distinct !== undefined) return distinctFigures(Number(args.distinct))
-  if (args.generate === undefined) return streamFigures()
-  if (args.generate === 'prompts') return generatedFigures()
-  throw new Error(`--generate knows prompts, not ${args.generate}`)
-}
+const figuresOf = async (): Promise<Figures> =>
+  args.distinct === undefined ? streamFigures() : distinctFigures(Number(args.distinct))
 
 // memory and time are those of the built detector
 if (import.meta.url.endsWith('.ts')) runBuilt('bench-detect', [SCRIPT])

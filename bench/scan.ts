@@ -101,16 +101,6 @@ const measureTime = async (cli: string, runs: number): Promise<Figures> => {
   }
 }
 
-/** Share of the bounds that are true of heads that other logs of the same application gave. */
-const trueOfOthers = (draws: Draw[]): number =>
-  mean(
-    draws.flatMap((draw) =>
-      draws
-        .filter((other) => other !== draw && other.application === draw.application)
-        .map(({ truth }) => Number(draw.lowerBound <= truth))
-    )
-  )
-
 const drawFigures = (draws: Draw[], refused: number): Figures => {
   const isTrue = draws.filter(({ lowerBound, truth }) => lowerBound <= truth).length
   return {
@@ -120,10 +110,6 @@ const drawFigures = (draws: Draw[], refused: number): Figures => {
     expected_coverage: { value: mean(draws.map(({ expected }) => expected)), unit: 'mean' },
     true_coverage: { value: mean(draws.map(({ truth }) => truth)), unit: 'mean' },
     lower_bound: { value: mean(draws.map(({ lowerBound }) => lowerBound)), unit: 'mean' },
-    bound_true_of_others: {
-      value: trueOfOthers(draws),
-      unit: 'share, of heads that other logs gave and the gate passed',
-    },
   }
 }
 

@@ -266,13 +266,6 @@ describe('the sample of a template', () => {
 })
 
 describe('the plan of a head', () => {
-  it('refuses one label', () => {
-    const { responseType, obstacle } = planOf(answered(400, () => 'billing'))
-    expect(responseType).toBe('label')
-    expect(obstacle!.reason).toContain('all answers to learn from are the same')
-    expect(obstacle!.missingExchanges).toBeNull()
-  })
-
   it('asks for more exchanges of 500 labels with three rows each', () => {
     const { labels, obstacle } = planOf(answered(1500, (number) => `label ${number % 500}`))
     expect(labels).toBeNull()
@@ -288,13 +281,6 @@ describe('the plan of a head', () => {
       reason: expect.stringContaining('450 labels are too many for the quick estimate'),
       missingExchanges: null,
     })
-  })
-
-  it('takes labels in Chinese', () => {
-    const names = ['账单', '物流', '退货', '其他']
-    const plan = planOf(answered(400, (number) => names[number % 4]!))
-    expect(plan.obstacle).toBeNull()
-    expect(plan.labels!.toSorted()).toEqual(names.toSorted())
   })
 
   it.each([
