@@ -1,6 +1,6 @@
 /**
  * Whether facts find what was changed in an answer and let a fair paraphrase pass, and how long they take. Pairs are drawn
- * from seeded grammars of three languages, on which no rule was tuned.
+ * from seeded grammars of three languages.
  */
 import { factsOf, inventedBeside } from '../../src/core/facts/facts.ts'
 import { indexKnown, inventedFacts, knownFacts } from '../../src/core/facts/known.ts'

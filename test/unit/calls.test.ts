@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { callsText, isCallText, parseCalls } from '../../src/core/answer/calls.ts'
+import { callsText, isCallText, parseCalls, toolFault } from '../../src/core/answer/calls.ts'
 import { outcomeOf } from '../../src/core/answer/outcome.ts'
 import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
 import { agree, NO_FOLDS } from '../../src/core/answer/agreement.ts'
 import { detectResponseType } from '../../src/core/answer/response-type.ts'
-import { toolFault } from '../../src/core/answer/tool-rules.ts'
 import type { ChatCompletion, ChatRequest } from '../../src/openai/chat.ts'
 
 const CALLS = { responseType: 'calls' as const, folds: NO_FOLDS }

@@ -1,7 +1,6 @@
 /** The bytes of a request for another model are those of the client but for the name and the log-probabilities. */
 import { describe, expect, it } from 'vitest'
-import { answerOfModel } from '../../src/core/answer/model-answer.ts'
-import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
+import { answerOfModel, DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import type { ChatCompletion } from '../../src/openai/chat.ts'
 import { forOtherModel } from '../../src/openai/other-model.ts'
 

@@ -4,13 +4,12 @@
  */
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
-import { isCallText, parseCalls } from './calls.ts'
+import { isCallText, parseCalls, toolFault, type ToolFault } from './calls.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import type { Comparison } from './agreement.ts'
 import { branchNames } from '../form/branch-names.ts'
 import type { Form } from '../form/form.ts'
 import { formFault, type FormFault } from './response-type.ts'
-import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
 
 /** What answers of a template may state although no request has it. A value of JSON. */

@@ -20,9 +20,9 @@ const LIST_NUMBERS = /^[ \t]*\d{1,2}[.)][ \t]+/gm
 const WORD = /[\p{L}\p{M}]+/gu
 /** A word with a capital may be a name; shorter ones are too often like another word. */
 const NAME = /^\p{Lu}[\p{L}\p{M}]{4,39}$/u
-/** Behind a word, a number, a comma or a title: where no sentence begins, whose first word is mostly no name. */
+/** Behind a word, a number, a mark within a sentence or a title: the first word of a sentence is mostly no name. */
 const WITHIN_SENTENCE =
-  /(?<=[\p{L}\p{M}\p{N},;\ue000][ \u00a0]|\(|(?<!\p{L})\p{Lu}\p{Ll}{0,2}\.[ \u00a0])\p{Lu}[\p{L}\p{M}]+/gu
+  /(?<=[\p{L}\p{M}\p{N},;:\ue000][ \u00a0]|\(|(?<!\p{L})\p{Lu}\p{Ll}{0,2}\.[ \u00a0])\p{Lu}[\p{L}\p{M}]+/gu
 
 /** Of two spellings of a number both stay: "90 min" and "1.5 h". */
 const different = (atoms: readonly Atom[]): Atom[] => [

@@ -6,7 +6,7 @@
 import type { ChatRequest } from '../../openai/chat.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
-import { boundCalls } from '../answer/tool-rules.ts'
+import { boundCalls } from '../answer/calls.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ConfidenceStatistic } from './confidence.ts'
 import { hasValidName } from './message-members.ts'

@@ -1,5 +1,5 @@
 /** What answers a routed request in place of its upstream. Made for one request. */
-import { answerOfModel } from '../../core/answer/model-answer.ts'
+import { answerOfModel } from '../../core/answer/outcome.ts'
 import { countableUsage } from '../../core/cost/token-estimate.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { adaptedRequest, type OtherModel } from '../../core/route/route.ts'

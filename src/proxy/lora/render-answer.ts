@@ -1,7 +1,6 @@
 /** A lora's answer in the form that its caller's dialect has. Knows nothing of the client's connection. */
 import { hash } from 'node:crypto'
-import { argumentsText, parseCalls } from '../../core/answer/calls.ts'
-import { functionNamed } from '../../core/answer/tool-rules.ts'
+import { argumentsText, parseCalls, functionNamed } from '../../core/answer/calls.ts'
 import type { AnswerHead, RenderedAnswer } from '../../openai/answer.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { callId, outputItemId } from '../../openai/ids.ts'

@@ -3,7 +3,7 @@
  * asked as its route would ask it.
  */
 import type { AnswerRules } from '../../core/answer/answer-rules.ts'
-import { answerOfModel } from '../../core/answer/model-answer.ts'
+import { answerOfModel } from '../../core/answer/outcome.ts'
 import { requestCost } from '../../core/cost/prices.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { loraOfArm, type Arm } from '../../core/internalization/internalization.ts'

@@ -2,7 +2,7 @@
  * Which other models of `ARMS` compete. Their answers cost money, so a model is left out, with the reason, where it is
  * not cheaper, where nobody has allowed the cost, or where the upstream does not answer with it.
  */
-import { answerOfModel } from '../../core/answer/model-answer.ts'
+import { answerOfModel } from '../../core/answer/outcome.ts'
 import { dollars } from '../../core/cost/economics.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import { isSuccess } from '../../core/http-status.ts'

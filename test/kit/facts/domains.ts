@@ -1,4 +1,4 @@
-/** Answers of four domains in three languages, three wordings each: written after the rules of facts, and never used to tune them. */
+/** Answers of four domains in three languages, three wordings each. */
 import type { Domain, Vocabulary } from './pairs.ts'
 
 const listed = (words: string): string[] => words.split(' ')

@@ -5,8 +5,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { ChatRequest } from '../../../openai/chat.ts'
-import type { Call } from '../calls.ts'
-import { functionNamed } from '../tool-rules.ts'
+import { functionNamed, type Call } from '../calls.ts'
 import { parseUnambiguousJson } from '../../json.ts'
 import { Ajv2020, type FuncKeywordDefinition } from 'ajv/dist/2020.js'
 import { AppError } from '../../../errors.ts'
