@@ -68,6 +68,15 @@ const SETTINGS: Record<string, string> = {
 
 /** Of the command line. */
 const VERBS: Record<string, string> = {
+  show: 'template <template> shows it',
+  label: 'template <template> --name <text> names it',
+  fields:
+    'template <template> --field <path> sets a rule with --free, --set, --round or --written, and --remove ends it',
+  examples: 'template <template> --examples shows them',
+  pause: 'promote <template> --share 0 pauses it',
+  resume: 'promote <template> ends a pause',
+  retire: 'rollback <template> --keep-previous-retired sends its requests to the upstream',
+  reject: 'rollback <template> --reason <text> rejects one that is not live',
   detect:
     'the worker of a running proxy reads the log by itself; without one run worker --until-idle',
   evaluate: 'a verdict is that of the settings it was made with; internalize makes a new one',

@@ -34,7 +34,7 @@ export const internalizationOf = async (store: Store, id: string): Promise<Inter
   if (found === null)
     throw new AppError(
       'not-found',
-      `there is no internalization ${id}: promptintern show <template> lists them`
+      `there is no internalization ${id}: promptintern template <template> lists them`
     )
   return found
 }

@@ -28,8 +28,8 @@ export const noteText = (text: string): string => {
 
 /** Of the traffic. */
 export const trafficShare = number(
-  (value) => value > 0 && value <= 1,
-  'a share above 0 and at most 1, such as 0.05'
+  (value) => value >= 0 && value <= 1,
+  'a share from 0 to 1, such as 0.05'
 )
 
 export const duration = number(

@@ -3,35 +3,40 @@ import { Command } from 'commander'
 import { packageVersion } from '../package-folder.ts'
 import { writeError } from './output.ts'
 
-/** In the order of the help. A verb loads only its own modules: `serve` neither the scan nor the worker. */
-const VERBS: Record<string, () => Promise<Command>> = {
-  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
-  worker: async () => (await import('./commands/worker.ts')).workerCommand(),
-  scan: async () => (await import('./commands/scan.ts')).scanCommand(),
-  import: async () => (await import('./commands/import.ts')).importCommand(),
-  status: async () => (await import('./commands/status.ts')).statusCommand(),
-  show: async () => (await import('./commands/template/show.ts')).showCommand(),
-  label: async () => (await import('./commands/template/label.ts')).labelCommand(),
-  fields: async () => (await import('./commands/template/fields.ts')).fieldsCommand(),
-  examples: async () => (await import('./commands/examples.ts')).examplesCommand(),
-  ratings: async () => (await import('./commands/proof/ratings.ts')).ratingsCommand(),
-  records: async () => (await import('./commands/records.ts')).recordsCommand(),
-  internalize: async () => (await import('./commands/internalize.ts')).internalizeCommand(),
-  reject: async () => (await import('./commands/rollout/retire.ts')).rejectCommand(),
-  promote: async () => (await import('./commands/rollout/promote.ts')).promoteCommand(),
-  watch: async () => (await import('./commands/rollout/watch.ts')).watchCommand(),
-  pause: async () => (await import('./commands/rollout/pause.ts')).pauseCommand(),
-  resume: async () => (await import('./commands/rollout/pause.ts')).resumeCommand(),
-  rollback: async () => (await import('./commands/rollout/rollback.ts')).rollbackCommand(),
-  retire: async () => (await import('./commands/rollout/retire.ts')).retireCommand(),
-  move: async () => (await import('./commands/template/move.ts')).moveCommand(),
-  savings: async () => (await import('./commands/savings.ts')).savingsCommand(),
-  proof: async () => (await import('./commands/proof/proof.ts')).proofCommand(),
-  verify: async () => (await import('./commands/proof/verify.ts')).verifyCommand(),
-  keys: async () => (await import('./commands/keys.ts')).keysCommand(),
-  forget: async () => (await import('./commands/forget.ts')).forgetCommand(),
-  migrate: async () => (await import('./commands/migrate.ts')).migrateCommand(),
-  models: async () => (await import('./commands/models.ts')).modelsCommand(),
+type Verbs = Record<string, () => Promise<Command>>
+
+/** By what a person wants, in the order of the help. A verb loads only its own modules: `serve` neither scan nor worker. */
+const GROUPS: Record<string, Verbs> = {
+  'Begin:': {
+    serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+    scan: async () => (await import('./commands/scan.ts')).scanCommand(),
+    import: async () => (await import('./commands/import.ts')).importCommand(),
+    models: async () => (await import('./commands/models.ts')).modelsCommand(),
+  },
+  'Look:': {
+    status: async () => (await import('./commands/status.ts')).statusCommand(),
+    template: async () => (await import('./commands/template/template.ts')).templateCommand(),
+    records: async () => (await import('./commands/records.ts')).recordsCommand(),
+    watch: async () => (await import('./commands/rollout/watch.ts')).watchCommand(),
+    savings: async () => (await import('./commands/savings.ts')).savingsCommand(),
+  },
+  'Decide:': {
+    internalize: async () => (await import('./commands/internalize.ts')).internalizeCommand(),
+    promote: async () => (await import('./commands/rollout/promote.ts')).promoteCommand(),
+    rollback: async () => (await import('./commands/rollout/rollback.ts')).rollbackCommand(),
+    move: async () => (await import('./commands/template/move.ts')).moveCommand(),
+  },
+  'Prove:': {
+    proof: async () => (await import('./commands/proof/proof.ts')).proofCommand(),
+    verify: async () => (await import('./commands/proof/verify.ts')).verifyCommand(),
+    ratings: async () => (await import('./commands/proof/ratings.ts')).ratingsCommand(),
+  },
+  'Operate:': {
+    worker: async () => (await import('./commands/worker.ts')).workerCommand(),
+    keys: async () => (await import('./commands/keys.ts')).keysCommand(),
+    forget: async () => (await import('./commands/forget.ts')).forgetCommand(),
+    migrate: async () => (await import('./commands/migrate.ts')).migrateCommand(),
+  },
 }
 
 /** Errors of usage are thrown by all commands, and printed unless the result is JSON. */
@@ -56,9 +61,12 @@ export const createProgram = async (
     .exitOverride()
     .showHelpAfterError('(promptintern --help lists the commands; <command> --help its options)')
     .configureOutput({ writeErr: (text) => void (isJson || writeError(text)) })
-  const chosen = Object.hasOwn(VERBS, first) ? [VERBS[first]!] : Object.values(VERBS)
-  for (const load of chosen) {
-    const verb = await load()
+  const groups = Object.entries(GROUPS).flatMap(([group, verbs]) =>
+    Object.entries(verbs).map(([name, load]) => ({ group, name, load }))
+  )
+  const chosen = groups.filter(({ name }) => name === first)
+  for (const { group, load } of chosen.length > 0 ? chosen : groups) {
+    const verb = (await load()).helpGroup(group)
     inherit(verb, program)
     program.addCommand(verb)
   }

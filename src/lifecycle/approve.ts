@@ -15,6 +15,7 @@ import {
 } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { pause, resume } from './pause.ts'
 import { enterStage, goLive, settleRoute, type PromotionContext } from './promote.ts'
 import { capitalText, lossText, readRolloutReport, type RolloutReport } from './rollout-report.ts'
 
@@ -45,13 +46,13 @@ const noEvidence = (internalization: Internalization): EvidenceFigures =>
 export interface Approval {
   /** enters the stage also without the evidence and the time for it, which the history then shows */
   isForced: boolean
-  /** of the stage to enter, above 0 and at most 1; by default the next larger one of the settings */
+  /** of the stage to enter, at most 1; 0 pauses; by default the next larger one of the settings, or the end of a pause */
   share?: number
 }
 
 const checkShare = (share: number): void => {
-  if (!(share > 0 && share <= 1))
-    throw new AppError('invalid-request', 'a share must be above 0 and at most 1', {
+  if (!(share >= 0 && share <= 1))
+    throw new AppError('invalid-request', 'a share must be at least 0 and at most 1', {
       param: 'share',
     })
 }
@@ -59,9 +60,10 @@ const checkShare = (share: number): void => {
 /**
  * From approval to the first stage of the rollout, or of a live internalization to the next stage; or, from
  * either, to the stage with the given share. A smaller share than the present one takes no evidence. In the
- * last stage, and for the present share, it changes nothing.
- * @throws AppError as `goLive`, `invalid-state` without the evidence and in a pause, which `resume` ends or
- * a share that is not larger than before, and `invalid-request` for an impossible share
+ * last stage, and for the present share, it changes nothing. The share 0 pauses a live one; without a share, or with
+ * the one before, the pause ends.
+ * @throws AppError as `goLive`, `invalid-state` without the evidence and for a larger share in a pause, and
+ * `invalid-request` for an impossible share
  */
 export const approve = async (
   store: Store,
@@ -72,6 +74,9 @@ export const approve = async (
   if (share !== undefined) checkShare(share)
   const { id, state, templateVersion } = internalization
   const stage = rolloutStageOf(state)
+  if (share === 0) return pause(store, internalization, context)
+  if (stage?.isPaused && (share ?? stage.shareBefore) === stage.shareBefore)
+    return resume(store, internalization, context)
   if (stage === null)
     return goLive(
       store,
@@ -80,8 +85,11 @@ export const approve = async (
       share === undefined ? undefined : stageOf(share, NO_PAIRS, context.now)
     )
   const wanted = share ?? nextShare(stage, context.rollout) ?? stage.share
-  if (stage.isPaused && (share === undefined || (isMore(wanted, stage) && !isForced)))
-    throw new AppError('invalid-state', `internalization ${id} is paused: resume it first`)
+  if (stage.isPaused && isMore(wanted, stage) && !isForced)
+    throw new AppError(
+      'invalid-state',
+      `internalization ${id} is paused: promote it without a share first, which ends the pause`
+    )
   if (wanted === stage.share) {
     await settleRoute(store, templateVersion, context)
     return internalization

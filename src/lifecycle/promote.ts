@@ -300,3 +300,38 @@ export const rollBack = async (
       : await enter(store, previous, await lastLiveState(store, previous), context)
   return { retired, restored }
 }
+
+export interface TakenBack {
+  /** retired if it was live, else rejected */
+  ended: Internalization
+  /** the one that it replaced, live again */
+  restored: Internalization | null
+}
+
+/**
+ * Takes an internalization back: from a live one the requests go to the one that it replaced, if any, or with
+ * `keepPreviousRetired` to the upstream; one that is not live is rejected for good.
+ * @throws AppError `invalid-state` in training, and when it has ended
+ */
+export const takeBack = async (
+  store: Store,
+  internalization: Internalization,
+  { reason, keepPreviousRetired = false }: { reason: string; keepPreviousRetired?: boolean },
+  context: PromotionContext
+): Promise<TakenBack> => {
+  const { id, state, templateVersion } = internalization
+  switch (state.name) {
+    case 'live': {
+      if (keepPreviousRetired)
+        return { ended: await retire(store, internalization, reason, context), restored: null }
+      const { retired, restored } = await rollBack(store, templateVersion, reason, context)
+      return { ended: retired, restored }
+    }
+    case 'retired':
+      // an interrupted call may have left its route
+      await settleRoute(store, templateVersion, context)
+      throw new AppError('invalid-state', `internalization ${id} is retired already`)
+    default:
+      return { ended: await reject(store, internalization, reason, context), restored: null }
+  }
+}

@@ -123,11 +123,11 @@ describe('admin API', () => {
       ['GET /nothing', undefined, 404, { message: 'there is no GET /admin/api/nothing' }],
       ['GET /templates/nothing', undefined, 404, { code: 'not_found' }],
       ['GET /internalizations/nothing', undefined, 404, { code: 'not_found' }],
-      ['POST /routes/nothing/rollback', undefined, 404, { code: 'not_found' }],
+      ['POST /internalizations/nothing/rollback', undefined, 404, { code: 'not_found' }],
       ['POST /internalizations/a/approve', undefined, 409, { code: 'invalid_state' }],
-      ['POST /internalizations/a/retire', undefined, 409, { code: 'invalid_state' }],
-      ['POST /internalizations/a/reject', '{"reason":', 400, { code: 'invalid_request' }],
-      ['POST /internalizations/a/reject', { reason: 7 }, 400, { param: 'reason' }],
+      ['POST /internalizations/a/approve', { share: 0 }, 409, { code: 'invalid_state' }],
+      ['POST /internalizations/a/rollback', '{"reason":', 400, { code: 'invalid_request' }],
+      ['POST /internalizations/a/rollback', { reason: 7 }, 400, { param: 'reason' }],
       ['POST /internalizations/a/approve', { reason: ' '.repeat(301) }, 400, { param: 'reason' }],
       ['GET /records?limit=501', undefined, 400, { param: 'limit' }],
       ['GET /records?from=yesterday', undefined, 400, { param: 'from' }],
@@ -166,11 +166,7 @@ describe('admin API', () => {
         'get /templates/{version}',
         'post /forget',
         'post /internalizations/{id}/approve',
-        'post /internalizations/{id}/pause',
-        'post /internalizations/{id}/reject',
-        'post /internalizations/{id}/resume',
-        'post /internalizations/{id}/retire',
-        'post /routes/{version}/rollback',
+        'post /internalizations/{id}/rollback',
         'post /templates/{version}/internalize',
         'put /records/{id}/rating',
         'put /templates/{version}/fields',
@@ -351,14 +347,18 @@ describe('admin API', () => {
 
     it('rejects and retires with the reason given', async () => {
       await store.internalizations.create(exampleApproved('a'))
-      const rejected = await post('/internalizations/a/reject', { reason: 'too risky' })
-      expect(rejected.body).toMatchObject({ state: { name: 'rejected', reason: 'too risky' } })
+      const rejected = await post('/internalizations/a/rollback', { reason: 'too risky' })
+      expect(rejected.body).toMatchObject({
+        ended: { state: { name: 'rejected', reason: 'too risky' } },
+      })
       await store.internalizations.create(exampleApproved('b'))
       await post('/internalizations/b/approve')
-      const retired = await post('/internalizations/b/retire', { reason: 'season is over' })
-      expect(retired.body).toMatchObject({ state: { name: 'retired', reason: 'season is over' } })
-      // rejecting changes no route
-      expect(refreshes).toBe(2)
+      const wanted = { reason: 'season is over', keepPreviousRetired: true }
+      const retired = await post('/internalizations/b/rollback', wanted)
+      expect(retired.body).toMatchObject({
+        ended: { state: { name: 'retired', reason: 'season is over' } },
+        restored: null,
+      })
       expect(await store.routes.list()).toEqual([])
     })
 
@@ -368,11 +368,11 @@ describe('admin API', () => {
         await post(`/internalizations/${id}/approve`)
       }
       refreshes = 0
-      const { status, body } = await post('/routes/version-1/rollback')
+      const { status, body } = await post('/internalizations/b/rollback')
       expect(refreshes).toBe(1)
       expect(status).toBe(200)
       expect(body).toMatchObject({
-        retired: { id: 'b', state: { name: 'retired', reason: 'rolled back' } },
+        ended: { id: 'b', state: { name: 'retired', reason: 'rolled back' } },
         restored: { id: 'a', state: { name: 'live' } },
       })
       expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })

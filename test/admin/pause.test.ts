@@ -91,7 +91,7 @@ describe('an approval with a share', () => {
     expect(await store.internalizations.history(ID)).toEqual(before)
   })
 
-  it.for([0, -0.1, 1.1, Number.NaN])('refuses %d', async (share, { at }) => {
+  it.for([-0.1, 1.1, Number.NaN])('refuses %d', async (share, { at }) => {
     await expect(at.approve({ share })).rejects.toMatchObject({ code: 'invalid-request' })
     expect((await at.row()).state).toEqual({ name: 'approval' })
   })
@@ -141,15 +141,24 @@ describe('a pause', () => {
     expect(await at.stage()).toMatchObject({ share: 1 })
   })
 
-  it('lets neither evidence nor an approval open the next stage', async ({ at, store }) => {
+  it('lets neither evidence nor a larger share open the next stage', async ({ at, store }) => {
     await at.approve()
     await at.pause()
     await at.report({ mayStep: true })
-    for (const approval of [{}, { isForced: true }, { share: 0.1 }])
-      await expect(at.approve(approval)).rejects.toThrow('is paused: resume it first')
+    await expect(at.approve({ share: 0.1 })).rejects.toThrow('is paused: promote it without a')
     const step = enterNextStage(store, await at.row(), exampleEvidence(), context())
     await expect(step).rejects.toMatchObject({ code: 'invalid-state' })
     expect((await at.stage()).isPaused).toBe(true)
+  })
+
+  it('begins with the share 0, and ends without a share or with the one before', async ({ at }) => {
+    await at.approve({ share: 0.25 })
+    for (const share of [undefined, 0.25]) {
+      await at.approve({ share: 0 })
+      expect(await at.stage()).toMatchObject({ share: 0, isPaused: true })
+      await at.approve({ share })
+      expect(await at.stage()).toEqual(stageOf(0.25, 9_000))
+    }
   })
 
   it('is ended by a share that is not larger, and by a larger one without evidence', async ({
@@ -179,7 +188,7 @@ describe('a pause', () => {
   })
 
   it('is refused before it is live', async ({ at }) => {
-    for (const decide of [at.pause, at.resume])
+    for (const decide of [at.pause, at.resume, () => at.approve({ share: 0 })])
       await expect(decide()).rejects.toMatchObject({ code: 'invalid-state' })
   })
 })

@@ -109,6 +109,15 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
   let tab: Page
   let said: string[]
 
+  const approveWaiting = (body: object) =>
+    server.admin('/internalizations/waiting/approve', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const pauseWaiting = () => approveWaiting({ share: 0 })
+  const resumeWaiting = () => approveWaiting({})
+
   const open = (path: string) => tab.goto(`${server.baseUrl}/admin/internalizations${path}`)
 
   beforeAll(async () => {
@@ -207,10 +216,10 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
   it('shows a decision of another person without being loaded again', async () => {
     await open('/live')
     await tab.evaluate('window.isSamePage = true')
-    await server.admin('/internalizations/live/retire', {
+    await server.admin('/internalizations/live/rollback', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ reason: 'another person did it' }),
+      body: JSON.stringify({ reason: 'another person did it', keepPreviousRetired: true }),
     })
     await tab.locator('#head').getByText('another person did it').waitFor()
     expect(await tab.evaluate('window.isSamePage')).toBe(true)
@@ -224,9 +233,9 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await open('/live')
     await unfold(tab)
     await tab.locator('#evidence canvas').first().waitFor()
-    for (const verb of ['pause', 'resume']) {
+    for (const change of [pauseWaiting, resumeWaiting]) {
       const loaded = tab.waitForResponse(/internalizations\/live$/)
-      await server.admin(`/internalizations/waiting/${verb}`, { method: 'POST' })
+      await change()
       await loaded
       await new Promise((resolve) => setTimeout(resolve, 1500))
     }
@@ -242,7 +251,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     const reason = tab.locator('#reason-admin-internalizations-waiting-roll-back')
     await reason.fill('half a sent')
     await tab.locator('h1').click()
-    await server.admin('/internalizations/waiting/pause', { method: 'POST' })
+    await pauseWaiting()
     await tab.locator('#head').getByText('live, paused').waitFor()
     expect(await reason.inputValue()).toBe('half a sent')
   })
@@ -260,7 +269,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     let asked = 0
     const count = () => asked++
     tab.on('request', count)
-    await server.admin('/internalizations/waiting/resume', { method: 'POST' })
+    await resumeWaiting()
     await new Promise((resolve) => setTimeout(resolve, 3000))
     tab.off('request', count)
     expect(asked).toBe(0)

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { GONE_NAMES } from '../../src/gone.ts'
 import { runCli } from '../kit/process/built.ts'
 import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
@@ -30,12 +31,17 @@ const VERBS: Verb[] = [
   { words: ['scan'], arguments: [rows], invalidOption: ['--days', '0'], data: 'none' },
   { words: ['import'], arguments: [rows], data: 'creates' },
   { words: ['status'], arguments: [], data: 'reads' },
-  { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['label'], arguments: ['x', 'y'], id: 0, data: 'reads' },
-  { words: ['fields'], arguments: ['x'], id: 0, invalidOption: ['--round', '0'], data: 'reads' },
+  { words: ['template'], arguments: ['x'], id: 0, invalidOption: ['--free'], data: 'reads' },
   {
-    words: ['examples'],
-    arguments: ['x'],
+    words: ['template'],
+    arguments: ['x', '--field', 'a', '--remove'],
+    id: 0,
+    invalidOption: ['--round', '0'],
+    data: 'reads',
+  },
+  {
+    words: ['template'],
+    arguments: ['x', '--examples'],
     id: 0,
     invalidOption: ['--limit', 'many'],
     data: 'reads',
@@ -46,27 +52,11 @@ const VERBS: Verb[] = [
     words: ['promote'],
     arguments: ['x'],
     id: 0,
-    invalidOption: ['--share', '0'],
+    invalidOption: ['--share', '2'],
     data: 'reads',
   },
   { words: ['watch'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['pause'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['resume'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
-  {
-    words: ['reject'],
-    arguments: ['x', '--reason', 'y'],
-    id: 0,
-    invalidOption: ['--reason', ''],
-    data: 'reads',
-  },
-  {
-    words: ['retire'],
-    arguments: ['x', '--reason', 'y'],
-    id: 0,
-    invalidOption: ['--reason', ''],
-    data: 'reads',
-  },
+  { words: ['rollback'], arguments: ['x'], id: 0, invalidOption: ['--reason', ''], data: 'reads' },
   { words: ['savings'], arguments: [], data: 'reads' },
   { words: ['proof'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['verify'], arguments: [rows], id: 0, data: 'none' },
@@ -154,7 +144,7 @@ beforeAll(async () => {
 const outcomeOf = ({ words, env = {} }: Case) =>
   endHere(run, { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }, words)
 
-it.each(['detect', 'evaluate'])('%s, which is gone, says what replaces it', async (verb) => {
+it.each(GONE_NAMES.verbs)('%s, which is gone, says what replaces it', async (verb) => {
   const said = `${verb} left in 0.2: `
   const { stdout, stderr, code } = await outcomeOf({ words: [verb, 'x'] })
   expect({ stdout, code }).toEqual({ stdout: '', code: 2 })

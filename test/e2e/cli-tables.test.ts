@@ -118,19 +118,19 @@ const isTooWide = (line: string): boolean => {
   return line.length > COLUMNS && words.length > 2
 }
 
-describe('show', () => {
+describe('template', () => {
   it('says how many answers were streamed before their end was known', async () => {
-    const { text } = await print(['show', OTHER_TEMPLATE.version])
+    const { text } = await print(['template', OTHER_TEMPLATE.version])
     expect(text.replaceAll(/\s+/g, ' ')).toContain(
       'streamed before their end was known: 2. With a fault that was found afterwards: 1.'
     )
     expect(text.split('\n').filter(isTooWide)).toEqual([])
-    const { early } = JSON.parse((await print(['show', OTHER_TEMPLATE.version, '--json'])).text)
+    const { early } = JSON.parse((await print(['template', OTHER_TEMPLATE.version, '--json'])).text)
     expect(early).toEqual({ answers: 2, faults: 1 })
   })
 
   it('has the template, its slots and internalizations, and what to do next', async () => {
-    const { text } = await print(['show', TEMPLATE.version])
+    const { text } = await print(['template', TEMPLATE.version])
     expect(text).toContain('{slot date}')
     expect(text).toMatch(/^internalization +7b0fbb0e\nexchanges +4$/m)
     expect(text).toContain('promptintern promote 01234567')
@@ -139,20 +139,20 @@ describe('show', () => {
   })
 
   it('has the form of the answers, and three that it does not reproduce, from the log', async () => {
-    const { text } = await print(['show', OTHER_TEMPLATE.version])
+    const { text } = await print(['template', OTHER_TEMPLATE.version])
     const at = text.indexOf('the form of its answers, which reproduces 96.0 % of them:')
     const answers = [...text.slice(at).matchAll(/^ {4}answer: (\w+)$/gm)].map(
       ([, answer]) => answer
     )
     expect(answers).toEqual(['intent_1', 'intent_2', 'intent_3'])
-    const { form } = JSON.parse((await print(['show', OTHER_TEMPLATE.version, '--json'])).text)
+    const { form } = JSON.parse((await print(['template', OTHER_TEMPLATE.version, '--json'])).text)
     expect(form.unexplained[0]).toMatchObject({ recordId: 'record-1', answer: 'intent_1' })
   })
 })
 
 describe('examples', () => {
   it('has both answers of a held-out row, and whether the route would give it', async () => {
-    const { text } = await print(['examples', APPROVED.id, '--json'])
+    const { text } = await print(['template', APPROVED.id, '--examples', '--json'])
     expect(JSON.parse(text)).toMatchObject([
       { recordId: 'record-3', adaptedAnswer: LONG },
       { recordId: 'record-4', deferred: 'tool-call' },
@@ -160,7 +160,7 @@ describe('examples', () => {
   })
 
   it('begins with the surest mistake that the route could give', async () => {
-    const { text } = await print(['examples', '8c0fbb0e'])
+    const { text } = await print(['template', '8c0fbb0e', '--examples'])
     expect(text.split('\n')[0]).toMatch(/^internalization 8c0fbb0e of template fedcba98 \(/)
     expect([...text.matchAll(/^record {5}(\S+)$/gm)].map(([, id]) => id)).toEqual([
       'record-2',
@@ -199,8 +199,8 @@ describe('records', () => {
 describe('fits 80 columns', () => {
   it.each([
     ['status'],
-    ['show', TEMPLATE.version],
-    ['examples', APPROVED.id],
+    ['template', TEMPLATE.version],
+    ['template', APPROVED.id, '--examples'],
     ['records'],
     ['records', 'record-1'],
     ['savings'],
@@ -213,8 +213,8 @@ describe('fits 80 columns', () => {
     ['watch', TEMPLATE.version, '--once'],
     ['status'],
     ['promote', TEMPLATE.version, '--now'],
-    ['show', TEMPLATE.version],
-    ['rollback', TEMPLATE.version, '--reason', LONG],
+    ['template', TEMPLATE.version],
+    ['rollback', TEMPLATE.version, '--reason', LONG.slice(0, 300)],
     ['watch', TEMPLATE.version, '--once'],
     ['--help'],
     ['import', '--help'],
@@ -235,10 +235,10 @@ describe('status', () => {
   })
 })
 
-describe('label', () => {
-  it('is shown by status and show, and is replaced', async () => {
-    const { text } = await print(['label', TEMPLATE.version, ' intents of a bank '])
-    expect(text).toBe('template 01234567 is labelled intents of a bank\n')
+describe('a name', () => {
+  it('is shown by status and template, and is replaced', async () => {
+    const { text } = await print(['template', TEMPLATE.version, '--name', ' intents of a bank '])
+    expect(text).toBe('template 01234567 is named intents of a bank\n')
     const status = JSON.parse((await print(['status', '--json'])).text) as object
     expect(status).toMatchObject({
       templates: [
@@ -246,30 +246,29 @@ describe('label', () => {
         { version: OTHER_TEMPLATE.version, label: null },
       ],
     })
-    for (const words of [['status'], ['show', TEMPLATE.version]])
+    for (const words of [['status'], ['template', TEMPLATE.version]])
       expect((await print(words)).text).toContain('intents of a bank')
   })
 })
 
-const fields = (...words: string[]) => print(['fields', TEMPLATE.version, ...words])
+const field = (path: string, ...words: string[]) =>
+  print(['template', TEMPLATE.version, '--field', path, ...words])
 
-describe('fields', () => {
+describe('rules for fields', () => {
   it('lists the rules with who set them and why, also as JSON', async () => {
-    expect((await fields()).text).toContain('every field of an answer is compared as it is')
-    await fields('items[].price', '--round', '0.01', '--why', 'cents')
-    const { text } = await fields('order.id', '--free', '--why', 'thrown away')
+    await field('items[].price', '--round', '0.01', '--why', 'cents')
+    const { text } = await field('order.id', '--free', '--why', 'thrown away')
     expect(text).toMatch(/items\[\]\.price +rounded to 0\.01 +cli .*cents/)
     expect(text).toMatch(/order\.id +free +cli .*thrown away/)
     expect(text).toContain('takes effect with the next internalization')
-    expect((await print(['show', TEMPLATE.version])).text).toMatch(
+    expect((await print(['template', TEMPLATE.version])).text).toMatch(
       /order\.id +free +cli .*thrown away/
     )
-    expect((await fields('reply', '--written', '--why', 'no two are equal')).text).toMatch(
+    expect((await field('reply', '--written', '--why', 'no two are equal')).text).toMatch(
       /reply +written +cli /
     )
-    await fields('reply', '--remove')
-    await fields('items[].price', '--remove')
-    expect(JSON.parse((await fields('--json')).text)).toEqual({
+    await field('reply', '--remove')
+    expect(JSON.parse((await field('items[].price', '--remove', '--json')).text)).toEqual({
       version: TEMPLATE.version,
       fields: [
         {
@@ -287,12 +286,13 @@ describe('fields', () => {
     for (const [words, said] of [
       [['id'], 'give one of --free'],
       [['id', '--free', '--set', '--why', 'x'], 'give one of --free'],
-      [['--free', '--why', 'x'], 'name the field'],
       [['id', '--set'], 'say why'],
       [['.', '--written', '--why', 'x'], 'name its path'],
       [['id..b', '--set', '--why', 'x'], 'a path has at most 200 characters'],
       [['other', '--remove'], 'has no rule for other'],
     ] as const)
-      expect((await fields(...words)).error).toContain(said)
+      expect((await field(words[0], ...words.slice(1))).error).toContain(said)
+    const { error } = await print(['template', TEMPLATE.version, '--free', '--why', 'x'])
+    expect(error).toContain('a rule needs --field')
   })
 })

@@ -154,7 +154,7 @@ describe('a prompt whose requests will name a new model', () => {
     const followers = [{ version: fresh.version, model: TO, state: 'live' }]
     expect(old.followers).toEqual(followers)
     expect([retirements, followedRetirements]).toMatchObject([[], [{ model: FROM, followers }]])
-    const shown = (await runCli(scene.env, 'show', old.version)).replace(/\s+/g, ' ')
+    const shown = (await runCli(scene.env, 'template', old.version)).replace(/\s+/g, ' ')
     expect(shown).toContain(`is followed by ${fresh.version.slice(0, 8)} (${TO}, live)`)
     expect((await runCli(scene.env, 'status')).replace(/\s+/g, ' ')).toMatch(/\) follows \S+ \(/)
   })

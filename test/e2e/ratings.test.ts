@@ -67,7 +67,7 @@ it('rates nothing where a row is wrong', async () => {
 
 it('says in show who vouches for the answers, and what is not claimed', async () => {
   await addPairs(store, [{ outcome: 'unusable', reason: 'no-second', answer: '' }])
-  const shown = await run('show', exampleTemplate().version)
+  const shown = await run('template', exampleTemplate().version)
   // lines are broken at the width of a terminal
   const stdout = shown.stdout.replaceAll(/\s+/g, ' ')
   expect(stdout).toContain('judge-large compares the answers, in about 6600 requests')
@@ -75,7 +75,7 @@ it('says in show who vouches for the answers, and what is not claimed', async ()
   expect(stdout).toContain('Nothing is claimed about people before 300 ratings.')
   expect(stdout).toContain('have no second answer of the upstream')
   expect(stdout).toContain('the judge has cost 0.00 USD for this proof')
-  const { stdout: json } = await run('show', exampleTemplate().version, '--json')
+  const { stdout: json } = await run('template', exampleTemplate().version, '--json')
   expect(JSON.parse(json)).toMatchObject({ judged: { internalization: 'judged', spentUsd: 0 } })
 })
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
 import { goLive } from '../kit/store/live-server.ts'
-import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
+import { ROUTE, TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
 import {
   ADMIN_TOKEN,
   startServerProcess,
@@ -53,7 +53,7 @@ describe('a rollback', () => {
     }
     const clients = Array.from({ length: 16 }, client)
     await eventually(() => answers.length > 20)
-    const path = `/admin/api/routes/${TEMPLATE.version}/rollback`
+    const path = `/admin/api/internalizations/${ROUTE.internalizationId}/rollback`
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${ADMIN_TOKEN}` },

@@ -103,7 +103,9 @@ describe('savings on the command line', () => {
     )
     expect(text).toMatch(/engine: 10\.0 h live and 0\.0 h of training, at 0\.01 USD/)
     expect(await cli(priced, 'status')).toMatch(/^version- .* no$/m)
-    expect(await cli(priced, 'show', 'version-1')).toMatch(/no: it saves [^]* the engine\s+costs/)
+    expect(await cli(priced, 'template', 'version-1')).toMatch(
+      /no: it saves [^]* the engine\s+costs/
+    )
     const free = await cli({ ...priced, ENGINE_USD_PER_HOUR: '' }, 'savings')
     expect(oneLine(free)).toMatch(
       /version- \(sort paint orders[^)]*\) pays: it saves [\d.]+ USD a month/

@@ -1,7 +1,6 @@
 /** `watch` follows a rollout that other processes change, on a pipe; `promote` and `show` by its evidence. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { nameOf } from '../../src/core/template/name.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
@@ -10,12 +9,7 @@ import type { OpenStore } from '../../src/store/store.ts'
 import { CLI } from '../kit/process/built.ts'
 import { builtCommand, endHere } from '../kit/whole/command-here.ts'
 import { ownFolder } from '../kit/temporary-folder.ts'
-import {
-  exampleApproved,
-  exampleOutcome,
-  exampleRecord,
-  exampleTemplate,
-} from '../kit/records/examples.ts'
+import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { AT_ONCE, exampleEvidence, exampleReport } from '../kit/records/rollout.ts'
 
@@ -143,24 +137,6 @@ describe('watch', () => {
     expect(wide).toEqual([])
   })
 
-  it('shows the requests of the lora against the audited ones', async () => {
-    await goLiveFirst()
-    await report()
-    const route = exampleOutcome({ templateVersion: TEMPLATE.version, lora: 'lora-of-arm-1' })
-    const audit = { ...route, outcome: 'skipped', reason: 'audit' } as const
-    await store.records.append(
-      batchOf([
-        exampleRecord(1, { route, durationMs: 20 }),
-        exampleRecord(2, { route, durationMs: 30 }),
-        exampleRecord(3, { route: audit, durationMs: 200 }),
-      ])
-    )
-    const { code, stdout } = await run('watch', LIVE.id, '--once')
-    expect(code).toBe(0)
-    expect(stdout).toMatch(/^audited {5,}1 {2,}0\.0001\d* USD {2,}200 ms$/m)
-    expect(stdout).toMatch(/^ {2}answered {2,}2 {2,}0\.00 USD {2,}25 ms$/m)
-  })
-
   it('refuses an internalization that was never live', async () => {
     const { code, stderr } = await run('watch', TEMPLATE.version, '--once')
     expect(code).toBe(4)
@@ -249,31 +225,31 @@ describe('promote with a share', () => {
 })
 
 describe('pause', () => {
-  it('is shown with the command that ends it, and refuses a promotion', async () => {
+  it('is shown with the command that ends it, and refuses a larger share', async () => {
     await goLiveFirst()
     await report({ mayStep: true })
-    expect((await run('pause', SHORT, '--reason', 'an incident')).stdout).toBe(
+    expect((await run('promote', SHORT, '--share', '0', '--reason', 'an incident')).stdout).toBe(
       `template ${SHORT} (${NAME}) is live, paused\n`
     )
     const view = await run('watch', TEMPLATE.version, '--once')
     expect(view.stdout).toContain('[paused] canary 5 % → canary 25 % → full')
-    expect(view.stdout).toContain(`canary 5 %: promptintern resume ${SHORT}`)
+    expect(view.stdout).toContain(`canary 5 %: promptintern promote ${SHORT}`)
     expect((await run('status')).stdout).toContain('live, paused')
-    const shown = (await run('show', TEMPLATE.version)).stdout
-    expect(shown).toContain(`to end the pause, run: promptintern resume ${SHORT}`)
+    const shown = (await run('template', TEMPLATE.version)).stdout
+    expect(shown).toContain(`to end the pause, run: promptintern promote ${SHORT}`)
     expect(shown).toContain('paused, by cli: an incident')
-    const refused = await run('promote', TEMPLATE.version, '--now')
+    const refused = await run('promote', TEMPLATE.version, '--share', '0.5')
     expect(refused).toMatchObject({ code: 4 })
-    expect(refused.stderr).toContain('is paused: resume it first')
-    expect((await run('resume', LIVE.id)).stdout).toContain('is live, canary 5 %')
+    expect(refused.stderr).toContain('is paused: promote it without a share first')
+    expect((await run('promote', LIVE.id)).stdout).toContain('is live, canary 5 %')
     expect(await stateNow()).toEqual({ name: 'live', stage: FIRST })
   })
 })
 
-describe('reject', () => {
+describe('rollback of one that is not live', () => {
   it('ends what waits for approval, with its reason, by the start of an id', async () => {
-    expect((await run('reject', SHORT)).code).toBe(2)
-    const { code, stdout } = await run('reject', SHORT, '--reason', 'the labels change')
+    expect((await run('rollback', SHORT)).code).toBe(2)
+    const { code, stdout } = await run('rollback', SHORT, '--reason', 'the labels change')
     expect({ code, stdout: stdout.replaceAll(/\n +/g, ' ') }).toEqual({
       code: 0,
       stdout: `internalization 7b0fbb0e of template ${SHORT} (${NAME}) is rejected\n`,
@@ -282,50 +258,50 @@ describe('reject', () => {
     expect((await run('promote', SHORT)).code).toBe(4)
   })
 
-  it('is refused for a live one, which keeps its route', async () => {
-    await goLiveFirst()
-    const { code, stderr } = await run('reject', '7b0fbb0e', '--reason', 'no')
+  it('is refused for one that has ended', async () => {
+    await run('rollback', SHORT, '--reason', 'no')
+    const { code, stderr } = await run('rollback', SHORT, '--reason', 'no')
     expect(code).toBe(4)
-    expect(stderr).toContain('is live, so it cannot become rejected')
-    expect(await store.routes.list()).toHaveLength(1)
+    expect(stderr).toContain('is rejected, so it cannot become rejected')
   })
 })
 
-describe('retire', () => {
-  it('takes the route away, and brings none back, unlike rollback', async () => {
+describe('rollback that keeps the previous one retired', () => {
+  it('takes the route away, and brings none back', async () => {
     const other = exampleApproved('8c0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
       templateVersion: TEMPLATE.version,
     })
     await goLiveFirst()
     await store.internalizations.create(other)
     await goLive(store, other, { ...CONTEXT, now: 3_000 })
-    const { code, stdout } = await run('retire', SHORT, '--reason', 'the prompt ends', '--json')
+    const { code, stdout } = await run(
+      'rollback',
+      SHORT,
+      '--keep-previous-retired',
+      '--reason',
+      'the prompt ends',
+      '--json'
+    )
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
-      id: other.id,
-      state: { name: 'retired', reason: 'the prompt ends' },
+      ended: { id: other.id, state: { name: 'retired', reason: 'the prompt ends' } },
+      restored: null,
     })
     expect(await store.routes.list()).toEqual([])
     expect((await live()).state).toMatchObject({ name: 'retired' })
   })
-
-  it('is refused for one that is not live', async () => {
-    const { code, stderr } = await run('retire', SHORT, '--reason', 'no')
-    expect(code).toBe(4)
-    expect(stderr).toContain('is approval, so it cannot become retired')
-  })
 })
 
-describe('show', () => {
+describe('template', () => {
   it('has the history of a rollout with its reasons, and the drift', async () => {
     await goLiveFirst()
     await report({ mayStep: true, driftedAt: Date.UTC(2026, 10, 28, 10) })
     await run('promote', TEMPLATE.version, '--reason', 'the team agrees')
-    const before = (await run('show', TEMPLATE.version)).stdout
+    const before = (await run('template', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
     expect(before).toContain(`to watch its rollout, run: promptintern watch ${SHORT}`)
     await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
-    const { stdout } = await run('show', TEMPLATE.version)
+    const { stdout } = await run('template', TEMPLATE.version)
     const entries = stdout.split('history of 7b0fbb0e\n')[1]
     expect(
       entries?.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'AT').replaceAll(/\n {3,}/g, ' ')

@@ -59,9 +59,10 @@ describe('a decision of the admin API', () => {
   let harness: Harness
   let admin: Hono
 
-  const decide = async (path: string): Promise<number> => {
-    const headers = { authorization: `Bearer ${TOKEN}` }
-    return (await admin.request(`/admin/api${path}`, { method: 'POST', headers })).status
+  const decide = async (path: string, body: object = {}): Promise<number> => {
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
+    const init = { method: 'POST', headers, body: JSON.stringify(body) }
+    return (await admin.request(`/admin/api${path}`, init)).status
   }
   const ask = async (question = 'where is my card') => {
     const { headers, text, status } = await harness.send(chatBody(question))
@@ -109,9 +110,9 @@ describe('a decision of the admin API', () => {
   })
 
   it.each([
-    ['rollback', `/routes/${TEMPLATE.version}/rollback`],
-    ['retire', '/internalizations/a/retire'],
-  ])('%s: nothing that is asked after its 200 is answered by the lora', async (_, path) => {
+    ['rollback', {}],
+    ['rollback that keeps the previous one retired', { keepPreviousRetired: true }],
+  ])('%s: nothing that is asked after its 200 is answered by the lora', async (_, body) => {
     await decide('/internalizations/a/approve')
     const decided = { at: Infinity }
     const answers: { startedAt: number; route: unknown; status: number }[] = []
@@ -124,7 +125,7 @@ describe('a decision of the admin API', () => {
     }
     const clients = Array.from({ length: 10 }, client)
     await eventually(() => answers.length > 50)
-    expect(await decide(path)).toBe(200)
+    expect(await decide('/internalizations/a/rollback', body)).toBe(200)
     decided.at = performance.now()
     await Promise.all(clients)
     const later = answers.filter(({ startedAt }) => startedAt > decided.at)
@@ -139,7 +140,7 @@ describe('a decision of the admin API', () => {
     engine.isHeld = true
     const asked = [ask(), ask('is it lost'), ask('when')]
     await eventually(() => engine.asked.length === 3)
-    expect(await decide(`/routes/${TEMPLATE.version}/rollback`)).toBe(200)
+    expect(await decide('/internalizations/a/rollback')).toBe(200)
     engine.release()
     for (const { route, reason, text, status } of await Promise.all(asked)) {
       expect([status, route, reason]).toEqual([200, 'fallback', 'route-gone'])
@@ -176,7 +177,7 @@ describe('a decision of the admin API', () => {
     await decide('/internalizations/a/approve')
     const { revision } = store.routes
     store.routes.revision = () => Promise.reject(new AppError('store-unavailable', 'gone'))
-    expect(await decide(`/routes/${TEMPLATE.version}/rollback`)).toBe(503)
+    expect(await decide('/internalizations/a/rollback')).toBe(503)
     expect(harness.faults.map(({ kind }) => kind)).toContain('snapshot')
     store.routes.revision = revision
     await eventually(async () => !(await isAnswered()))

@@ -4,8 +4,7 @@ import { checkedPath } from '../../core/answer/field-rules.ts'
 import type { ProofFile } from '../../core/proof/proof-file.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
-import { pause, resume } from '../../lifecycle/pause.ts'
-import { reject, retire } from '../../lifecycle/promote.ts'
+import { takeBack } from '../../lifecycle/promote.ts'
 import type { ApiDeps } from '../deps.ts'
 import {
   internalizationSchema,
@@ -15,7 +14,7 @@ import {
   readInternalization,
 } from '../../views/internalization.ts'
 import { stored } from '../../views/shape.ts'
-import { listOf, noteSchema, optionalBody, reasonSchema, responses, type Api } from './route.ts'
+import { listOf, noteSchema, optionalBody, responses, type Api } from './route.ts'
 
 const exampleSchema = z
   .object({
@@ -39,16 +38,21 @@ const approvalSchema = noteSchema.extend({
   now: z.boolean().optional().describe('true: without waiting for evidence and time'),
   share: z
     .number()
-    .gt(0)
+    .min(0)
     .max(1)
     .optional()
-    .describe('of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`'),
+    .describe(
+      'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`; 0: a pause'
+    ),
+})
+
+const rollbackSchema = noteSchema.extend({
+  keepPreviousRetired: z.boolean().optional().describe('true: its requests go to the upstream'),
 })
 
 const proofFileSchema = stored<ProofFile>('format 1, described in docs/evidence.md')
 
 const params = z.object({ id: z.string() })
-const body = optionalBody(reasonSchema)
 
 const listRoute = createRoute({
   method: 'get',
@@ -109,46 +113,29 @@ const approveRoute = createRoute({
     'From `approval`, it goes live in the first stage of its rollout. A live one enters the next stage if ' +
     'there is enough evidence that its loss is below the margin and the minimum time has passed (`rollout.mayStep`). ' +
     'Otherwise the response is 409 and states the present and the required evidence. In the last stage nothing ' +
-    'changes. With `share`, it enters the stage with that share, also from `approval`.',
+    'changes. With `share`, it enters the stage with that share, also from `approval`. The share 0 pauses a live one: ' +
+    'its requests go to the upstream, audits continue, and evidence of loss still rolls it back. Without `share` a ' +
+    'pause ends with the share before.',
   request: { params, body: optionalBody(approvalSchema) },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
-const noteBody = optionalBody(noteSchema)
-
-const pauseRoute = createRoute({
+const rollbackRoute = createRoute({
   method: 'post',
-  path: '/internalizations/{id}/pause',
-  summary: 'Send all requests to the upstream until the route is resumed; audits continue',
+  path: '/internalizations/{id}/rollback',
+  summary: 'Take an internalization back: retire a live one, or reject one that is not live',
   description:
-    'A paused route enters no further stage. Evidence of loss still rolls it back. Repeating the request ' +
-    'changes nothing.',
-  request: { params, body: noteBody },
-  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
-})
-
-const resumeRoute = createRoute({
-  method: 'post',
-  path: '/internalizations/{id}/resume',
-  summary: 'End a pause and restore the previous share',
-  request: { params, body: noteBody },
-  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
-})
-
-const rejectRoute = createRoute({
-  method: 'post',
-  path: '/internalizations/{id}/reject',
-  summary: 'Reject an internalization that is not live',
-  request: { params, body },
-  responses: responses(200, internalizationSummarySchema, 'The rejected internalization'),
-})
-
-const retireRoute = createRoute({
-  method: 'post',
-  path: '/internalizations/{id}/retire',
-  summary: 'Take a live internalization out of service',
-  request: { params, body },
-  responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
+    'A live one is retired, and the one that it replaced is live again, unless `keepPreviousRetired` is true. One that ' +
+    'is not live is rejected, and can never go live.',
+  request: { params, body: optionalBody(rollbackSchema) },
+  responses: responses(
+    200,
+    z.object({
+      ended: internalizationSummarySchema,
+      restored: internalizationSummarySchema.nullable(),
+    }),
+    'The internalization that has ended, and the one that is live again'
+  ),
 })
 
 const addReading = (app: Api, deps: ApiDeps): void => {
@@ -189,31 +176,19 @@ const addDecisions = (app: Api, deps: ApiDeps): void => {
     return context.json(internalizationSummary(live), 200)
   })
 
-  const paused = [
-    [pauseRoute, pause],
-    [resumeRoute, resume],
-  ] as const
-  for (const [route, decide] of paused)
-    app.openapi(route, async (context) => {
-      const row = await readInternalization(deps.store, context.req.valid('param').id)
-      const live = await decide(store, row, decision(context.req.valid('json').reason))
-      await refreshRoutes()
-      return context.json(internalizationSummary(live), 200)
-    })
-
-  app.openapi(rejectRoute, async (context) => {
+  app.openapi(rollbackRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const reason = context.req.valid('json').reason ?? 'rejected by a person'
-    const saved = await reject(store, row, reason, decision())
-    return context.json(internalizationSummary(saved), 200)
-  })
-
-  app.openapi(retireRoute, async (context) => {
-    const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const reason = context.req.valid('json').reason ?? 'retired by a person'
-    const retired = await retire(store, row, reason, decision())
+    const { reason = 'rolled back', keepPreviousRetired } = context.req.valid('json')
+    const wanted = { reason, keepPreviousRetired }
+    const { ended, restored } = await takeBack(store, row, wanted, decision())
     await refreshRoutes()
-    return context.json(internalizationSummary(retired), 200)
+    return context.json(
+      {
+        ended: internalizationSummary(ended),
+        restored: restored && internalizationSummary(restored),
+      },
+      200
+    )
   })
 }
 

@@ -15,8 +15,6 @@ export type Api = OpenAPIHono<ApiEnv>
 /** Why a person decides so, for the history. */
 export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })
 
-export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })
-
 const errorSchema = z
   .object({
     error: z.object({

@@ -3,7 +3,6 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { MAX_NOTE_CHARS, newInternalization } from '../../core/internalization/internalization.ts'
 import { MAX_LABEL_CHARS } from '../../core/template/template.ts'
 import { removeFieldRule, setFieldRule } from '../../lifecycle/fields/field-rules.ts'
-import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
 import {
   internalizationSummary,
@@ -19,15 +18,7 @@ import {
   templateSummarySchema,
   templateView,
 } from '../../views/template.ts'
-import {
-  jsonBody,
-  listOf,
-  noteSchema,
-  optionalBody,
-  reasonSchema,
-  responses,
-  type Api,
-} from './route.ts'
+import { jsonBody, listOf, noteSchema, optionalBody, responses, type Api } from './route.ts'
 
 const labelSchema = z.object({
   label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null removes it'),
@@ -88,21 +79,6 @@ const fieldsRoute = createRoute({
   responses: responses(200, listOf(fieldRuleSchema), 'All rules of the template'),
 })
 
-const rollbackRoute = createRoute({
-  method: 'post',
-  path: '/routes/{version}/rollback',
-  summary: 'Retire the live internalization of a template and restore the previous one',
-  request: { params, body: optionalBody(reasonSchema) },
-  responses: responses(
-    200,
-    z.object({
-      retired: internalizationSummarySchema,
-      restored: internalizationSummarySchema.nullable(),
-    }),
-    'The retired internalization and the restored one'
-  ),
-})
-
 const addReading = (app: Api, deps: AdminDeps): void => {
   const { store } = deps
 
@@ -118,7 +94,7 @@ const addReading = (app: Api, deps: AdminDeps): void => {
 }
 
 const addDecisions = (app: Api, deps: AdminDeps): void => {
-  const { store, now, newId, rollout, refreshRoutes } = deps
+  const { store, now, newId } = deps
 
   app.openapi(internalizeRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
@@ -140,24 +116,6 @@ const addDecisions = (app: Api, deps: AdminDeps): void => {
     if (rule === null) await removeFieldRule(store, version, path)
     else await setFieldRule(store, version, { path, rule, why }, { by: 'admin', now: now() })
     return context.json({ data: await store.templates.fields(version) }, 200)
-  })
-
-  app.openapi(rollbackRoute, async (context) => {
-    const { reason } = context.req.valid('json')
-    const { version } = await readTemplate(store, context.req.valid('param').version)
-    const { retired, restored } = await rollBack(store, version, reason ?? 'rolled back', {
-      by: 'admin',
-      now: now(),
-      rollout,
-    })
-    await refreshRoutes()
-    return context.json(
-      {
-        retired: internalizationSummary(retired),
-        restored: restored === null ? null : internalizationSummary(restored),
-      },
-      200
-    )
   })
 }
 

@@ -36,7 +36,7 @@ const stageText = ({ stages, progress }: RolloutView): string => {
 const nextText = ({ state, progress, report, steps, shown }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
   const { stage, next, evidence, waitsFor, mayStep } = progress
-  if (stage.isPaused) return `${stageName(resumedStage(stage))}: promptintern resume ${shown.id}`
+  if (stage.isPaused) return `${stageName(resumedStage(stage))}: promptintern promote ${shown.id}`
   if (report === null || evidence === null)
     return 'no figures yet; the worker computes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`

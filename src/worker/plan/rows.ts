@@ -199,7 +199,7 @@ const whyFreeText = (missing: string | null, noJudge: string): string => {
 
 const whyWrittenFields = (written: readonly FieldRule[], noJudge: string): string =>
   `the gate cannot compare the written fields of the answers (${written.map(({ path }) => path).join(', ')}) without a ` +
-  `judge: ${noJudge}, or remove their rules with "promptintern fields", so that they must be equal`
+  `judge: ${noJudge}, or remove their rules with "promptintern template --field", so that they must be equal`
 
 /**
  * Finds the causes of a rejection that are known before training.
@@ -232,7 +232,7 @@ const hopeless = (
   if (rows.fields !== undefined && !isMostlyJson(textsOf(traffic)))
     return (
       'the template has rules for fields, and its answers are not JSON: remove the rules with ' +
-      '"promptintern fields", or ask for JSON'
+      '"promptintern template --field", or ask for JSON'
     )
   if (noJudge !== null) return whyWrittenFields(written, noJudge)
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)

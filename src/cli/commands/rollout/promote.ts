@@ -55,13 +55,13 @@ const checkStep = async (
   if (!isLess && !mayStep && !isForced) throw tooEarly(rollout, config)
 }
 
-const resultText = (row: Internalization, title: string): string => {
+const resultText = (row: Internalization, title: string, wasLive: boolean): string => {
   const { state } = row
   const stage = liveStageOf(row)
   const evidence = state.name === 'live' ? state.evidence : undefined
-  return evidence === undefined
-    ? `template ${title} is live, ${stageName(stage)}: ${verdictOf(row).reason}`
-    : `template ${title} enters ${stepText(stage, evidence)}`
+  if (evidence !== undefined) return `template ${title} enters ${stepText(stage, evidence)}`
+  const is = `template ${title} is live, ${stageName(stage)}`
+  return wasLive ? is : `${is}: ${verdictOf(row).reason}`
 }
 
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
@@ -69,26 +69,32 @@ const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
     const row = await chosen(store, wanted, ['approval', 'live'])
     const approval = { isForced: options.now === true, share: options.share }
     // one that is not live needs no evidence
-    if (row.state.name === 'live') await checkStep(store, row, config, approval)
+    const wasLive = row.state.name === 'live'
+    if (wasLive && options.share !== 0) await checkStep(store, row, config, approval)
     const { rollout } = config
     const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
     const live = await approve(store, row, approval, context)
     if (options.json) return print(live)
-    print(resultText(live, (await readTitles(store)).title(live.templateVersion)))
+    print(resultText(live, (await readTitles(store)).title(live.templateVersion), wasLive))
   })
 
 export const promoteCommand = (): Command =>
   new Command('promote')
     .description(
-      'make an internalization that passed the gate live, or let a live one enter the next stage of its ' +
-        'rollout; it takes effect within two seconds'
+      'make an internalization that passed the gate live, let a live one enter the next stage of its rollout, ' +
+        'or pause it and end the pause; it takes effect within two seconds'
     )
     .argument(
       '<template>',
       'id, or its start, of an internalization or a template; a template stands for its newest internalization'
     )
     .option('--now', 'enter the next stage without waiting for its evidence and time')
-    .option('--share <share>', 'enter the stage with this share of the traffic', trafficShare)
+    .option(
+      '--share <share>',
+      'enter the stage with this share of the traffic; 0 is a pause: the upstream answers and audits continue, ' +
+        'until the command without a share brings the share before back',
+      trafficShare
+    )
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action(promote)

@@ -1,4 +1,3 @@
-import { Command } from 'commander'
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
 import { growthText, tryOf } from '../../../core/internalization/growth.ts'
@@ -158,7 +157,7 @@ const nextStep = (
   if (newest === undefined) return [`to train it now, run: promptintern internalize ${template}`]
   if (newest.state.name === 'approval')
     return [
-      `to compare its answers, run: promptintern examples ${shortId(newest.id)}`,
+      `to compare its answers, run: promptintern template ${template} --examples`,
       `to make it live, run: promptintern promote ${template}`,
     ]
   const [ready] = [...rollouts.values()].flatMap(
@@ -167,7 +166,7 @@ const nextStep = (
   const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
   return compact([
     rollouts.size !== 0 && `to watch its rollout, run: promptintern watch ${template}`,
-    isPaused && `to end the pause, run: promptintern resume ${template}`,
+    isPaused && `to end the pause, run: promptintern promote ${template}`,
     ready !== undefined && `for ${stageName(ready)}, run: promptintern promote ${template}`,
   ])
 }
@@ -279,7 +278,7 @@ const render = ({
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
   ]).join('\n\n')
 
-const show = (version: string, options: OutputOptions): Promise<void> =>
+export const showTemplate = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
     const terms = trainingTerms(config, await loadUpstreams(config, process.env))
@@ -293,10 +292,3 @@ const show = (version: string, options: OutputOptions): Promise<void> =>
       rollouts: Object.fromEntries(rollouts),
     })
   })
-
-export const showCommand = (): Command =>
-  new Command('show')
-    .description('show one template: its messages, slots and internalizations')
-    .argument('<template>', 'template version, or the start of it')
-    .option('--json', 'print JSON')
-    .action(show)

@@ -1,13 +1,12 @@
-import { Command } from 'commander'
-import { checkedPath } from '../../core/answer/field-rules.ts'
-import { examplesOf, type HeldOutExample } from '../../lifecycle/held-out-examples.ts'
-import { internalizationOf, withStore } from '../context.ts'
-import { print, type OutputOptions } from '../output.ts'
-import { internalizationTitle, readTitles } from '../titles.ts'
-import { wholeNumber } from '../options.ts'
-import { visibleName } from '../../visible-text.ts'
+import { checkedPath } from '../../../core/answer/field-rules.ts'
+import { examplesOf, type HeldOutExample } from '../../../lifecycle/held-out-examples.ts'
+import { withStore } from '../../context.ts'
+import { chosen } from '../../rollout/rollout-of.ts'
+import { print, type OutputOptions } from '../../output.ts'
+import { internalizationTitle, readTitles } from '../../titles.ts'
+import { visibleName } from '../../../visible-text.ts'
 
-interface ExamplesOptions extends OutputOptions {
+export interface ExamplesOptions extends OutputOptions {
   limit: number
   arm?: number
   field?: string
@@ -35,9 +34,13 @@ const blockOf = (example: HeldOutExample): string =>
     `given      ${givenText(example)}`,
   ].join('\n')
 
-const examples = (id: string, { limit, arm, field, json }: ExamplesOptions): Promise<void> =>
+/** @param id of an internalization, or of a template, which stands for the one that waits for approval, else its live or newest one */
+export const showExamples = (
+  id: string,
+  { limit, arm, field, json }: ExamplesOptions
+): Promise<void> =>
   withStore(async (store) => {
-    const row = await internalizationOf(store, id)
+    const row = await chosen(store, id, ['approval', 'live'])
     const wanted = { limit, arm, field: field && checkedPath(field) }
     const rows = await examplesOf(store, row, wanted)
     if (json) return print(rows)
@@ -50,15 +53,3 @@ const examples = (id: string, { limit, arm, field, json }: ExamplesOptions): Pro
     const title = internalizationTitle(row, await readTitles(store))
     print([title, ...rows.map(blockOf)].join('\n\n'))
   })
-
-export const examplesCommand = (): Command =>
-  new Command('examples')
-    .description(
-      "show held-out rows with the upstream's and the lora's answer: mistakes first, the most confident of them first"
-    )
-    .argument('<internalization>', 'id of the internalization, or the start of it')
-    .option('--limit <count>', 'number of rows', wholeNumber(1), 20)
-    .option('--arm <index>', 'arm of the plan (default: the winning arm)', wholeNumber(0))
-    .option('--field <path>', 'only disagreements in this field of JSON')
-    .option('--json', 'print JSON')
-    .action(examples)
