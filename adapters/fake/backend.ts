@@ -14,7 +14,7 @@ import type {
   TrainInput,
   TrainResult,
 } from '../host/backend.ts'
-import { noModel } from '../host/no-model.ts'
+import { noModel } from '../host/model-records.ts'
 import { Heads } from '../host/label-head/heads.ts'
 import { trainLabelHead } from '../host/label-head/train-head.ts'
 import { withLabelHeads } from '../host/label-head/with-label-heads.ts'
@@ -23,7 +23,7 @@ import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from 
 import { type Lora, type Loras, openLoras } from './loras.ts'
 import { Memory } from './memory.ts'
 import { type FakeFaults, pause, trainFake } from './train.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
+import { invalidRequest } from '../host/validation.ts'
 
 export interface FakeBackendOptions {
   /** loras are in its folder `loras` */

@@ -14,7 +14,7 @@ import { createVllmPublisher, isAway, type VllmPublisher } from './vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
 import { createTraining } from './train-command.ts'
 import { trainByCommand } from './train.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
+import { invalidRequest } from '../host/validation.ts'
 
 export interface GpuBackendDeps {
   options: GpuOptions

@@ -23,7 +23,7 @@ import { batchesOf, startSeed, validationSample } from '../lora/schedule.ts'
 import type { BaseModel } from '../model/open-model.ts'
 import { PROBE, probeRows } from './probe.ts'
 import type { RunTraining, Trained, TrainTask } from './train-command.ts'
-import { studentRow, teacherRow } from '../text/render-rows.ts'
+import { studentRow, teacherRow } from '../text/chat-renderer.ts'
 import {
   checkRows,
   hashRows,

@@ -8,8 +8,7 @@ import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './ba
 import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
 import type { JobRecord } from './job-store.ts'
-import { parseRows } from './validation.ts'
-import { invalidRequest } from './invalid-request.ts'
+import { parseRows, invalidRequest } from './validation.ts'
 
 export interface RunDeps extends EventWriterOptions {
   backend: EngineBackend

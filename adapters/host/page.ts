@@ -1,5 +1,26 @@
 /** OpenAI's cursor pagination over a list in memory. */
-import { invalidRequest } from './invalid-request.ts'
+import { invalidRequest, parseWith } from './validation.ts'
+import type { Context } from 'hono'
+import { z } from 'zod'
+
+const DEFAULT_LIMIT = 20
+const MAX_LIMIT = 1000
+
+const schema = z.object({
+  after: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
+})
+
+/** @throws AppError `invalid-request` */
+export const pageQuery = (c: Context): PageQuery => parseWith(schema, c.req.query())
+
+export const listBody = <Item extends { id: string }>({ data, hasMore }: Page<Item>) => ({
+  object: 'list',
+  data,
+  has_more: hasMore,
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+})
 
 export interface Page<Item> {
   data: Item[]

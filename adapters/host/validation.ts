@@ -7,6 +7,10 @@ import { AppError } from '../../src/errors.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
+/** @param param the member of the request that is at fault */
+export const invalidRequest = (message: string, param: string): AppError =>
+  new AppError('invalid-request', message, { param })
+
 /** `messages.0.role: …`. An unknown field is an error, because ignoring it could change the answer. */
 const describeIssue = (issue: z.core.$ZodIssue): { message: string; param?: string } => {
   const path = issue.path.map(String)

@@ -1,6 +1,6 @@
 /** Defaults of a training job and its learning rate over time. Pure. */
 import { defaultLearningRate, type Hyperparameters } from '../../src/openai/fine-tuning.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
+import { invalidRequest } from '../host/validation.ts'
 
 export type ResolvedHyperparameters = Required<
   Omit<Hyperparameters, 'max_steps' | 'max_seconds'>

@@ -18,11 +18,11 @@ import type {
 } from '../host/backend.ts'
 import { systemFingerprint, type BaseModel } from '../model/open-model.ts'
 import { generateText, type Vocabulary } from '../text/generate-text.ts'
-import { studentRow, teacherRow } from '../text/render-rows.ts'
+import { studentRow, teacherRow } from '../text/chat-renderer.ts'
 import { checkRows, type TokenizedRow } from '../text/rows.ts'
 import type { TokenGenerator } from '../text/tokens.ts'
 import type { Loras } from './loras.ts'
-import { invalidRequest } from '../host/invalid-request.ts'
+import { invalidRequest } from '../host/validation.ts'
 
 export interface RowLosses {
   /** mean nats per completion token of each row */

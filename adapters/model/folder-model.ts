@@ -5,9 +5,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { AppError } from '../../src/errors.ts'
-import type { LlamaConfig } from './llama-config.ts'
+import type { LlamaConfig, ModelExtras, ModelParts } from './llama-config.ts'
 import type { TemplateTokens } from '../text/chat-template.ts'
-import type { ModelExtras, ModelParts } from './model-parts.ts'
 import {
   openWeights,
   positiveNumbersOf,

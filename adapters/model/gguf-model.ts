@@ -5,10 +5,9 @@
 import { basename } from 'node:path'
 import { GGMLQuantizationType, gguf, type GGUFTensorInfo } from '@huggingface/gguf'
 import { AppError } from '../../src/errors.ts'
-import type { LlamaConfig } from './llama-config.ts'
+import type { LlamaConfig, ModelParts } from './llama-config.ts'
 import type { TemplateTokens } from '../text/chat-template.ts'
 import { ggufTokenizerJson } from './gguf-tokenizer.ts'
-import type { ModelParts } from './model-parts.ts'
 import { isStoredType } from './tensor-types.ts'
 import { OpenFile, type StoredTensor } from './weight-file.ts'
 

@@ -1,5 +1,63 @@
 /** The shape of a Llama-family decoder, in one vocabulary for GGUF and Hugging Face files. */
 import type { QuantizedMatrix } from './quantize.ts'
+import type { TemplateTokens } from '../text/chat-template.ts'
+import type { TokenizerJson } from '../text/text-tokenizer.ts'
+import type { OpenFile, StoredTensor } from './weight-file.ts'
+
+export interface ModelTensor {
+  /** Hugging Face's name */
+  name: string
+  dims: number[]
+}
+
+const NORMS = ['input_layernorm', 'post_attention_layernorm']
+
+/** All tensors in a fixed order, with `lm_head.weight` only when it differs from the embedding. */
+export const modelTensors = (config: LlamaConfig): ModelTensor[] => {
+  const { hiddenSize, vocabSize, layers, tiedEmbeddings } = config
+  const tensors: ModelTensor[] = [
+    { name: 'model.embed_tokens.weight', dims: [vocabSize, hiddenSize] },
+    { name: 'model.norm.weight', dims: [hiddenSize] },
+  ]
+  if (!tiedEmbeddings) tensors.push({ name: 'lm_head.weight', dims: [vocabSize, hiddenSize] })
+  for (let layer = 0; layer < layers; layer++) {
+    for (const norm of NORMS)
+      tensors.push({ name: `model.layers.${layer}.${norm}.weight`, dims: [hiddenSize] })
+    for (const linear of LINEAR_LAYERS) {
+      const shape = linearShape(config, linear)
+      tensors.push({ name: `${moduleName(layer, linear)}.weight`, dims: [shape.out, shape.in] })
+    }
+  }
+  return tensors
+}
+
+export const elements = (dims: number[]): number => dims.reduce((product, dim) => product * dim, 1)
+
+export const parameterCount = (config: LlamaConfig): number =>
+  modelTensors(config).reduce((sum, { dims }) => sum + elements(dims), 0)
+
+/** Of a configuration, what the embedded engine's graphs cannot compute; absent where there is none. */
+export interface ModelExtras {
+  /** `qwen2`, `qwen3` */
+  model_type?: string
+  rope_scaling?: Record<string, unknown>
+  attention_bias?: true
+  mlp_bias?: true
+  hidden_act?: string
+}
+
+export interface ModelParts {
+  config: LlamaConfig
+  extras: ModelExtras
+  /** by Hugging Face's names */
+  tensors: Map<string, StoredTensor>
+  files: OpenFile[]
+  tokenizer: TokenizerJson
+  chatTemplate: string
+  templateTokens: TemplateTokens
+  eosIds: number[]
+  name: string
+}
 
 export interface LlamaConfig {
   vocabSize: number

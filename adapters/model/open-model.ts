@@ -13,9 +13,13 @@ import {
 } from '../text/text-tokenizer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
-import type { LlamaConfig, WeightSource } from './llama-config.ts'
-import type { ModelParts } from './model-parts.ts'
-import { modelTensors, parameterCount } from './model-tensors.ts'
+import {
+  type LlamaConfig,
+  type WeightSource,
+  type ModelParts,
+  modelTensors,
+  parameterCount,
+} from './llama-config.ts'
 import { createWeightSource, hashTensors } from './weight-file.ts'
 
 /** A base model without the way in which it computes. */

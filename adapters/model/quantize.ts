@@ -2,7 +2,20 @@
  * Matrices in the form that onnxruntime's `MatMulNBits` reads fastest: symmetric blocks of 32 weights
  * along the inputs. docs/decisions.md#symmetric-blocks says why the blocks are not affine.
  */
-import { concatenate } from './concatenate.ts'
+
+type Numbers = Float32Array | Uint8Array
+
+/** Joins the parts in a new array. @param parts of one type, at least one */
+export const concatenate = <T extends Numbers>(parts: readonly T[]): T => {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const whole = new (parts[0]!.constructor as new (length: number) => T)(length)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
 
 export const BLOCK = 32
 

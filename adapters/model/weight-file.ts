@@ -5,8 +5,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError } from '../../src/errors.ts'
-import type { WeightSource } from './llama-config.ts'
-import { elements, type ModelTensor } from './model-tensors.ts'
+import { type WeightSource, elements, type ModelTensor } from './llama-config.ts'
 import { decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
 
 export interface StoredTensor {

@@ -9,7 +9,7 @@ import { createLoraBackend } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { createGenerator, type GeneratorOptions } from './generate/generator.ts'
 import { loadModel, type Precision } from './load-model.ts'
-import { matricesOf } from './lora-matrices.ts'
+import { matricesOf } from './generate/fused-lora.ts'
 import { Losses } from './losses.ts'
 import { runTrainingJob } from './training-jobs.ts'
 

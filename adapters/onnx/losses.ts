@@ -3,8 +3,13 @@
  */
 import { AppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
-import type { ChildReport, ChildSetup } from './child-messages.ts'
-import { type ComputeChild, reportedError, startChild } from './child-process.ts'
+import {
+  type ChildReport,
+  type ChildSetup,
+  type ComputeChild,
+  reportedError,
+  startChild,
+} from './child-process.ts'
 
 const IDLE_MS = 60_000
 const MAX_WAITING = 32

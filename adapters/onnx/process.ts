@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { AppError } from '../../src/errors.ts'
-import { noModel } from '../host/no-model.ts'
+import { noModel } from '../host/model-records.ts'
 import { runEngineProcess } from '../host/run-process.ts'
 import { createOnnxBackend } from './backend.ts'
 import { withEncoder } from './label-heads.ts'

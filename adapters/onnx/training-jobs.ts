@@ -8,8 +8,7 @@ import { storageError } from '../host/disk.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import type { HeadTask } from '../host/label-head/train-head.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
-import type { ChildReport, ChildRequest } from './child-messages.ts'
-import { reportedError, startChild } from './child-process.ts'
+import { type ChildReport, type ChildRequest, reportedError, startChild } from './child-process.ts'
 
 /** Time for the current step, which may take seconds, and the checkpoint after it. */
 const CANCEL_GRACE_MS = 15_000

@@ -11,7 +11,6 @@ import {
   type GpuProcess,
 } from '../../test/kit/process/gpu-process.ts'
 import { orderOf, shelfOf } from '../../test/kit/traffic/shelf-orders.ts'
-import { GPUS, type Gpu } from './roofline.ts'
 
 const TIMEOUT_MS = 300_000
 const POLL_MS = 200
@@ -36,6 +35,14 @@ export const gpuLine = (): string | null => {
   const { error, status, stdout } = spawnSync('nvidia-smi', query, { encoding: 'utf8' })
   return error || status !== 0 ? null : (stdout.split('\n')[0] ?? null)
 }
+
+interface Gpu {
+  /** operations a second of dense products in bfloat16 */
+  peak: number
+}
+
+/** By NVIDIA's data sheets: H100 SXM, and L4 at half of its figure with sparsity. */
+const GPUS: Record<string, Gpu> = { H100: { peak: 989e12 }, L4: { peak: 121e12 } }
 
 /** The data sheet of this machine's GPU; null where there is none that is known. */
 export const gpuHere = (): Gpu | null => {

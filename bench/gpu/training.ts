@@ -30,7 +30,7 @@ interface Workload {
   completion: number
 }
 
-/** Those of `bench:gpu-step`. */
+/** Rows that share a long prefix, and a step of short ones. */
 const WORKLOADS: Record<string, Workload> = {
   full: { rows: 399, prefix: 800, prompt: 20, completion: 20 },
   step: { rows: 32, prefix: 0, prompt: 22, completion: 8 },

@@ -1,9 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
-import type { Generator, GeneratorOptions } from '../../adapters/onnx/generate/generator.ts'
+import {
+  createGenerator,
+  type Generator,
+  type GeneratorOptions,
+} from '../../adapters/onnx/generate/generator.ts'
 import type { SampledToken, GenerationEnd, GenerationRequest } from '../../adapters/text/tokens.ts'
-import { quantizedWeights } from '../../adapters/onnx/quantized-weights.ts'
+import { quantizedWeights } from '../../adapters/onnx/load-model.ts'
 import { AppError } from '../../src/errors.ts'
 import {
   mergedWeights,

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { epochBatches } from '../../adapters/lora/epoch-batches.ts'
-import { batchesOf, validationSample } from '../../adapters/lora/schedule.ts'
+import { epochBatches, batchesOf, validationSample } from '../../adapters/lora/schedule.ts'
 
 const lengths = Array.from({ length: 50 }, (_, row) => 5 + (row % 7))
 

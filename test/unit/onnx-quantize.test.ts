@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { BLOCK, dequantize, quantize, stack } from '../../adapters/model/quantize.ts'
-import { quantizedWeights } from '../../adapters/onnx/quantized-weights.ts'
+import { quantizedWeights } from '../../adapters/onnx/load-model.ts'
 import { seededRandom, tinyConfig, tinyWeights } from '../kit/model/tiny-llama.ts'
 
 const uniform = (seed: number, length: number): Float32Array => {

@@ -6,7 +6,7 @@ import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { cutAtStop } from '../cut-at-stop.ts'
 import type { LabelHead } from './head-file.ts'
-import { invalidRequest } from '../invalid-request.ts'
+import { invalidRequest } from '../validation.ts'
 
 export interface HeadAnswer {
   text: string

@@ -2,7 +2,7 @@
 import { AppError } from '../../../src/errors.ts'
 import { contentOf, messagesText } from '../../../src/openai/message-text.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
-import { invalidRequest } from '../invalid-request.ts'
+import { invalidRequest } from '../validation.ts'
 
 /** Each label has weights for each dimension, and each row a probability for each label. */
 const MAX_LABELS = 2000

@@ -18,7 +18,7 @@ import { checkTrainingRows, rowLabel, rowText } from './head-rows.ts'
 import type { Heads } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
-import { invalidRequest } from '../invalid-request.ts'
+import { invalidRequest } from '../validation.ts'
 
 export interface LabelHeadParts {
   backend: EngineBackend

@@ -11,7 +11,7 @@ import {
   readOptionalJson,
   type Json,
 } from '../../model/folder-files.ts'
-import type { ModelTensor } from '../../model/model-tensors.ts'
+import type { ModelTensor } from '../../model/llama-config.ts'
 
 export interface EncoderConfig {
   vocabSize: number

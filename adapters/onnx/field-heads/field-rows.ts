@@ -9,7 +9,7 @@ import type { ChatMessage } from '../../../src/openai/chat.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { contentOf } from '../../../src/openai/message-text.ts'
 import type { FieldTrainingRow } from '../encoder/fields/field-job.ts'
-import { invalidRequest } from '../../host/invalid-request.ts'
+import { invalidRequest } from '../../host/validation.ts'
 
 /** A form is searched in so many rows: 5,000 take seconds. */
 const MAX_FORM_ROWS = 5_000

@@ -17,7 +17,7 @@ import { fieldAnswer, type FieldAnswer } from './field-answer.ts'
 import type { FieldHead, FieldHeads } from './field-heads.ts'
 import { requestSources } from '../../../src/core/answer/request-sources.ts'
 import { checkFieldRows } from './field-rows.ts'
-import { invalidRequest } from '../../host/invalid-request.ts'
+import { invalidRequest } from '../../host/validation.ts'
 
 export interface FieldHeadParts {
   /** with the encoder among its models */

@@ -5,8 +5,25 @@
 import { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
 import { moduleName, type LlamaConfig } from '../../model/llama-config.ts'
-import { groupShape, LINEAR_GROUPS, loraInput, maskInput } from './decode-graph.ts'
-import type { LinearGroup } from './decode-graph.ts'
+import {
+  groupShape,
+  LINEAR_GROUPS,
+  loraInput,
+  maskInput,
+  type LinearGroup,
+} from './decode-graph.ts'
+import type { StoredLora } from '../../lora/lora-file.ts'
+
+/** The flat vector of training as the matrices of serving. */
+export const matricesOf = ({ layout, theta }: StoredLora): LoraMatrices => {
+  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
+  for (const { module, matrix, offset, length } of layout.entries) {
+    const pair = modules.get(module) ?? { a: new Float32Array(), b: new Float32Array() }
+    pair[matrix === 'A' ? 'a' : 'b'] = theta.subarray(offset, offset + length)
+    modules.set(module, pair)
+  }
+  return { rank: layout.rank, alpha: layout.alpha, modules }
+}
 
 /** A lora as it is trained and stored: `W + alpha/rank · B · A`. */
 export interface LoraMatrices {

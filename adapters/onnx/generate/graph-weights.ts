@@ -2,10 +2,9 @@
  * The model's constants in a graph under construction: 4-bit, 8-bit and float32 matrices, norms and
  * rotation tables, and the products with them.
  */
-import { concatenate } from '../../model/concatenate.ts'
+import { concatenate, BLOCK, stack } from '../../model/quantize.ts'
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
-import { BLOCK, stack } from '../../model/quantize.ts'
 
 /** ONNX's number of the type float32 */
 const FLOAT = 1

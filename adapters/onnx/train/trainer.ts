@@ -12,12 +12,12 @@ import type { TrainHooks } from '../../host/backend.ts'
 import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
 import { totalLabelWeight, type TokenizedRow } from '../../text/rows.ts'
-import { saveCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
-import { metricsOf, tokensPerSecond } from '../gradient/job-metrics.ts'
+import { saveCheckpoint, type Checkpoint, metricsOf } from '../gradient/checkpoint.ts'
 import { learningRateAt, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import type { LoraLayout } from '../../lora/lora-layout.ts'
+import { progressOf, runSteps } from '../gradient/training-steps.ts'
 import { LossModel } from './loss-model.ts'
-import { epochBatches } from '../../lora/epoch-batches.ts'
+import { epochBatches } from '../../lora/schedule.ts'
 import { splitByMemory } from './row-order.ts'
 import {
   initialState,
@@ -40,8 +40,6 @@ export interface TrainedLora {
 }
 
 const CLIP_NORM = 1
-/** number of last steps of which the reported training loss is the mean */
-const RECENT_STEPS = 20
 /** progress at which validation runs, in addition to the end */
 const VALIDATE_AT = [0.25, 0.5, 0.75]
 
@@ -77,12 +75,12 @@ export const trainLora = async (
   }
 }
 
-/** Share of the job that is done, by steps or by time; the larger of the two. */
-const progressOf = ({ hyperparameters }: Job, step: number, elapsedSeconds: number): number => {
-  const byTime =
-    hyperparameters.max_seconds === null ? 0 : elapsedSeconds / hyperparameters.max_seconds
-  return Math.min(1, Math.max(step / hyperparameters.total_steps, byTime))
-}
+/** What the steps of the job are bound by. */
+const boundsOf = ({ hyperparameters }: Job, { counters }: Checkpoint) => ({
+  totalSteps: hyperparameters.total_steps,
+  maxSeconds: hyperparameters.max_seconds ?? Infinity,
+  counters,
+})
 
 const trainSteps = async (
   job: Job,
@@ -90,36 +88,24 @@ const trainSteps = async (
   losses: LossModel,
   state: Checkpoint
 ): Promise<void> => {
-  const { input, hooks, options, identity } = job
   const { counters } = state
-  const save = () => saveCheckpoint(input.checkpointDir, identity, state)
-  const base = counters.elapsedSeconds
-  const startedAt = options.now()
-  let savedAt = startedAt
+  const bounds = boundsOf(job, state)
   const batches = batchSequence(job, counters.step)
-  while (progressOf(job, counters.step, counters.elapsedSeconds) < 1) {
-    if (hooks.signal.aborted) {
-      await save()
-      throw hooks.signal.reason
-    }
-    const stepStart = options.now()
-    const loss = await trainStep(job, session, state, batches.next().value)
-    counters.step++
-    counters.stepSeconds += (options.now() - stepStart) / 1000
-    counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
-    const progress = progressOf(job, counters.step, counters.elapsedSeconds)
-    const due = VALIDATE_AT.filter((at) => progress >= at).length
-    if (due > counters.validations && progress < 1) {
+  await runSteps({
+    ...job.options,
+    ...bounds,
+    hooks: job.hooks,
+    step: () => trainStep(job, session, state, batches.next().value),
+    judge: async () => {
+      const progress = progressOf(bounds)
+      const due = VALIDATE_AT.filter((at) => progress >= at).length
+      if (due <= counters.validations || progress === 1) return
       await validate(job, losses, state)
       counters.validations = due
-    }
-    counters.elapsedSeconds = base + (options.now() - startedAt) / 1000
-    report(job, state, loss)
-    if (options.now() - savedAt >= options.checkpointSeconds * 1000) {
-      await save()
-      savedAt = options.now()
-    }
-  }
+    },
+    isOver: () => false,
+    save: () => saveCheckpoint(job.input.checkpointDir, job.identity, state),
+  })
 }
 
 /** Endless batches from the given step on, the same for the same seed. */
@@ -139,9 +125,10 @@ function* batchSequence(job: Job, fromStep: number): Generator<TokenizedRow[], n
 const trainStep = async (
   job: Job,
   session: TrainingSession,
-  { theta, optimizer, counters }: Checkpoint,
+  state: Checkpoint,
   rows: TokenizedRow[]
 ): Promise<number> => {
+  const { theta, optimizer, counters } = state
   const { input, hyperparameters, blocks, options } = job
   const { config } = input.model
   const weightSum = totalLabelWeight(rows)
@@ -157,7 +144,7 @@ const trainStep = async (
     else for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! + output.gradient[i]!
   }
   // the middle of the step, so that neither the first nor the last step has rate 0
-  const progress = progressOf(job, counters.step + 0.5, counters.elapsedSeconds)
+  const progress = progressOf(boundsOf(job, state), 0.5)
   const gradientNorm = adamWStep(theta, gradient!, optimizer, {
     learningRate: learningRateAt(progress, hyperparameters),
     weightDecay: hyperparameters.weight_decay,
@@ -181,19 +168,6 @@ const validate = async (
   const total = result.tokens.reduce((sum, tokens) => sum + tokens, 0)
   const nats = result.losses.reduce((sum, loss, row) => sum + loss * result.tokens[row]!, 0)
   counters.validLoss = nats / total
-}
-
-const report = (job: Job, state: Checkpoint, trainLoss: number): void => {
-  const { step, elapsedSeconds, validLoss } = state.counters
-  const progress = progressOf(job, step, elapsedSeconds)
-  job.hooks.onProgress({
-    step,
-    totalSteps: job.hyperparameters.total_steps,
-    tokensPerSecond: tokensPerSecond(state.counters),
-    trainLoss,
-    validLoss,
-    etaSeconds: (elapsedSeconds / progress) * (1 - progress),
-  })
 }
 
 const result = (job: Job, state: Checkpoint): TrainedLora => {

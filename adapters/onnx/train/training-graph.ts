@@ -4,10 +4,9 @@
  * `batch.ts` makes its inputs.
  */
 import { GraphBuilder, type ExternalData, type TensorData } from '../graph.ts'
-import type { LlamaConfig } from '../../model/llama-config.ts'
+import { type LlamaConfig, modelTensors } from '../../model/llama-config.ts'
 import { Attention, causalMask, type AttentionPlan, type Tile } from './attention.ts'
 import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
-import { modelTensors } from '../../model/model-tensors.ts'
 import { GraphOps, type FloatType } from '../gradient/graph-ops.ts'
 import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { headRows, prefixSpans, range, type Span } from './token-blocks.ts'

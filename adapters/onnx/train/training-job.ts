@@ -14,14 +14,13 @@ import {
   totalLabelWeight,
   type TokenizedRow,
 } from '../../text/rows.ts'
-import { loadCheckpoint, type Checkpoint } from '../gradient/checkpoint.ts'
-import { newCounters } from '../gradient/job-metrics.ts'
+import { loadCheckpoint, type Checkpoint, newCounters } from '../gradient/checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
 import { startSeed, validationSample } from '../../lora/schedule.ts'
 import { seededRandom } from '../../../src/random.ts'
-import { parameterCount } from '../../model/model-tensors.ts'
+import { parameterCount } from '../../model/llama-config.ts'
 import type { FrozenModel } from './weights-file.ts'
 
 export interface TrainLoraInput {

@@ -8,8 +8,12 @@ import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
 import type { ExternalData } from '../graph.ts'
-import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
-import { elements, modelTensors } from '../../model/model-tensors.ts'
+import {
+  type LlamaConfig,
+  type WeightSource,
+  elements,
+  modelTensors,
+} from '../../model/llama-config.ts'
 
 /** A base model for training. */
 export interface FrozenModel {

@@ -5,8 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { seededRandom } from '../../../src/random.ts'
-import type { LlamaConfig } from '../../../adapters/model/llama-config.ts'
-import { modelTensors } from '../../../adapters/model/model-tensors.ts'
+import { type LlamaConfig, modelTensors } from '../../../adapters/model/llama-config.ts'
 import { byteCharacters, type TokenizerJson } from '../../../adapters/text/text-tokenizer.ts'
 
 /** Default shape: two layers, 64 wide, grouped heads; whole 4-bit blocks in every row. */

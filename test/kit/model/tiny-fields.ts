@@ -17,8 +17,7 @@ import type {
   FieldTokens,
   FieldWindow,
 } from '../../../adapters/onnx/encoder/fields/field-tokens.ts'
-import type { WeightSource } from '../../../adapters/model/llama-config.ts'
-import { elements } from '../../../adapters/model/model-tensors.ts'
+import { type WeightSource, elements } from '../../../adapters/model/llama-config.ts'
 import type { FormSizes } from '../../../src/core/form/targets.ts'
 import { deriveSeed, seededRandom } from '../../../src/random.ts'
 

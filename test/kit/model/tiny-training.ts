@@ -1,7 +1,11 @@
 /** A tiny random Llama and random tokenized rows, all from seeds. */
-import type { LlamaConfig, WeightSource } from '../../../adapters/model/llama-config.ts'
+import {
+  type LlamaConfig,
+  type WeightSource,
+  elements,
+  modelTensors,
+} from '../../../adapters/model/llama-config.ts'
 import type { TokenizedRow } from '../../../adapters/text/rows.ts'
-import { elements, modelTensors } from '../../../adapters/model/model-tensors.ts'
 import { initLora, type LoraLayout } from '../../../adapters/lora/lora-layout.ts'
 import { deriveSeed, seededRandom } from '../../../src/random.ts'
 

@@ -10,9 +10,12 @@ import { streamSSE } from 'hono/streaming'
 import { readLora } from '../../../adapters/lora/lora-file.ts'
 import { createGenerator, type Generator } from '../../../adapters/onnx/generate/generator.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
-import { matricesOf } from '../../../adapters/onnx/lora-matrices.ts'
-import { createChoices, createJsonObject } from '../../../adapters/text/constraint/constraint.ts'
-import type { Constraint } from '../../../adapters/text/constraint/constraint.ts'
+import { matricesOf } from '../../../adapters/onnx/generate/fused-lora.ts'
+import {
+  createChoices,
+  createJsonObject,
+  type Constraint,
+} from '../../../adapters/text/constraint/constraint.ts'
 import type { GenerationRequest, SampledToken } from '../../../adapters/text/tokens.ts'
 
 export interface StandInOptions {

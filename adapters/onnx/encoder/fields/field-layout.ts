@@ -4,8 +4,7 @@
  * stay the encoder's. Pure.
  */
 import type { FormSizes } from '../../../../src/core/form/targets.ts'
-import type { WeightSource } from '../../../model/llama-config.ts'
-import { elements, type ModelTensor } from '../../../model/model-tensors.ts'
+import { type WeightSource, elements, type ModelTensor } from '../../../model/llama-config.ts'
 import { encoderTensors, type EncoderConfig } from '../encoder-config.ts'
 
 export interface FieldEntry extends ModelTensor {

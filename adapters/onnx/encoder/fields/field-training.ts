@@ -9,9 +9,9 @@ import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom } from '../../../../src/random.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
 import { adamWGroupsStep } from '../../gradient/adamw.ts'
-import { saveCheckpoint, type Checkpoint } from '../../gradient/checkpoint.ts'
-import { metricsOf, tokensPerSecond } from '../../gradient/job-metrics.ts'
-import { epochBatches } from '../../../lora/epoch-batches.ts'
+import { saveCheckpoint, type Checkpoint, metricsOf } from '../../gradient/checkpoint.ts'
+import { progressOf, runSteps } from '../../gradient/training-steps.ts'
+import { epochBatches } from '../../../lora/schedule.ts'
 import {
   lossTotals,
   packExamples,
@@ -61,8 +61,6 @@ const CLIP_NORM = 1
 const MAX_RUN_TOKENS = 2048
 /** Sets the draws apart from others with the same seed. */
 const VARIETY_STREAM = 0x76617279
-/** number of last steps of which the reported training loss is the mean */
-const RECENT_STEPS = 20
 
 /**
  * @throws AppError `invalid-request` (no rows, targets that do not fit, bad hyperparameters), `internal`
@@ -112,41 +110,29 @@ const save = async ({ input, identity }: FieldJob, state: FieldState): Promise<v
   if (input.checkpointDir !== null) await saveCheckpoint(input.checkpointDir, identity, state)
 }
 
-/** Share of the job that is done, by steps or by time; the larger of the two. */
-const progressOf = (
-  { totalSteps, options }: FieldJob,
-  step: number,
-  { elapsedSeconds }: FieldCounters
-): number => Math.min(1, Math.max(step / totalSteps, elapsedSeconds / options.maxSeconds))
+/** What the steps of the job are bound by. */
+const boundsOf = ({ totalSteps, options }: FieldJob, { counters }: FieldState) => ({
+  totalSteps,
+  maxSeconds: options.maxSeconds,
+  counters,
+})
 
 const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState): Promise<void> => {
-  const { hooks, options, stepsPerEpoch } = job
   const { counters } = state
   const varied = variedRows(job)
-  const base = counters.elapsedSeconds
-  const startedAt = options.now()
-  let savedAt = startedAt
-  while (progressOf(job, counters.step, counters) < 1 && !isStale(job, state)) {
-    if (hooks.signal.aborted) {
-      await save(job, state)
-      throw hooks.signal.reason
-    }
-    const stepStart = options.now()
-    const loss = await trainStep(job, sessions, state, batchOf(job, varied, counters.step))
-    counters.step++
-    counters.stepSeconds += (options.now() - stepStart) / 1000
-    counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
-    if (counters.step % stepsPerEpoch === 0) {
+  await runSteps({
+    ...job.options,
+    ...boundsOf(job, state),
+    hooks: job.hooks,
+    step: () => trainStep(job, sessions, state, batchOf(job, varied, counters.step)),
+    judge: async () => {
+      if (counters.step % job.stepsPerEpoch !== 0) return
       counters.epochs++
       if (sessions.loss !== null) await validate(job, sessions.loss, state)
-    }
-    counters.elapsedSeconds = base + (options.now() - startedAt) / 1000
-    report(job, state, loss)
-    if (options.now() - savedAt >= options.checkpointSeconds * 1000) {
-      await save(job, state)
-      savedAt = options.now()
-    }
-  }
+    },
+    isOver: () => isStale(job, state),
+    save: () => save(job, state),
+  })
 }
 
 const variedRows = ({ input, examples, hyperparameters, layout }: FieldJob): VariedRows => {
@@ -207,7 +193,7 @@ const trainStep = async (
   const loss = await computeGradient(job, sessions, state, examples)
   const { layerRate, headRate, weightDecay, warmup } = hyperparameters
   // the middle of the step, so that neither the first nor the last step has rate 0
-  const rate = rateAt(progressOf(job, counters.step + 0.5, counters), warmup)
+  const rate = rateAt(progressOf(boundsOf(job, state), 0.5), warmup)
   const group = (until: number, learningRate: number, decay: number) => ({
     until,
     learningRate: rate * learningRate,
@@ -259,19 +245,6 @@ const validate = async (job: FieldJob, session: FieldSession, state: FieldState)
   counters.best = { epoch: counters.epochs, most, right, loss }
   if (state.best) state.best.set(theta)
   else state.best = theta.slice()
-}
-
-const report = (job: FieldJob, state: FieldState, trainLoss: number): void => {
-  const { step, elapsedSeconds, validLoss } = state.counters
-  const progress = isStale(job, state) ? 1 : progressOf(job, step, state.counters)
-  job.hooks.onProgress({
-    step,
-    totalSteps: job.totalSteps,
-    tokensPerSecond: tokensPerSecond(state.counters),
-    trainLoss,
-    validLoss,
-    etaSeconds: (elapsedSeconds / progress) * (1 - progress),
-  })
 }
 
 const resultOf = (job: FieldJob, state: FieldState): TrainedFields => {
