@@ -7,8 +7,8 @@ import { detectResponseType } from '../answer/response-type.ts'
 import { findAnswerForm } from '../answer/answer-form.ts'
 import { outcomeOf } from '../answer/outcome.ts'
 import { answerTexts, clearRequestOf, completionOf } from '../log/record-bodies.ts'
-import type { ChatMessage, ChatRequest } from '../../openai/chat.ts'
-import { serviceTierOf, tokenCounts, type TokenCounts } from '../../openai/usage/usage.ts'
+import type { ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
+import { serviceTierOf, tokenCounts } from '../../openai/usage/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
@@ -72,43 +72,58 @@ const isPaid = ({ status }: LoggedCall): boolean => isSuccess(status)
 export const isOfUpstream = (call: LoggedCall): boolean =>
   isPaid(call) && call.route?.outcome !== 'answered'
 
-const sumOf = (values: (number | null)[]): number =>
-  values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
+const shareOf = (part: number | null, whole: number): number | null =>
+  part === null || whole === 0 ? null : Math.min(1, part / whole)
 
-/** Null where no usage has the count: absent is not 0. */
-const shareOf = (
-  counts: TokenCounts[],
-  kind: 'cachedInput' | 'cacheWrite',
-  whole: number
-): number | null => {
-  const isKnown = whole > 0 && counts.some((each) => each[kind] !== null)
-  return isKnown ? Math.min(1, sumOf(counts.map((each) => each[kind])) / whole) : null
+/** Running sums over calls with a known input and output. */
+export class TokenMeans {
+  calls = 0
+  private input = 0
+  private output = 0
+  /** null until a call reports it, which differs from 0 */
+  private cachedInput: number | null = null
+  private cacheWrite: number | null = null
+  private readonly tiers = new Set<string | null>()
+
+  add(usage: Usage): void {
+    const { input, output, cachedInput, cacheWrite } = tokenCounts(usage)
+    if (input === null || output === null) return
+    this.calls++
+    // an upstream that names each call's own is of several, too
+    if (this.tiers.size < 2) this.tiers.add(serviceTierOf(usage))
+    this.input += input
+    this.output += output
+    if (cachedInput !== null)
+      this.cachedInput = (this.cachedInput ?? 0) + Math.min(cachedInput, input)
+    if (cacheWrite !== null) this.cacheWrite = (this.cacheWrite ?? 0) + Math.min(cacheWrite, input)
+  }
+
+  /** Null without a call. @param isEstimated a tokenizer counted them */
+  means(isEstimated: boolean): UpstreamTokens | null {
+    const { calls, input, output, tiers } = this
+    if (calls === 0) return null
+    return {
+      calls,
+      isEstimated,
+      promptTokens: input / calls,
+      outputTokens: output / calls,
+      cacheHitShare: shareOf(this.cachedInput, input),
+      cacheWriteShare: shareOf(this.cacheWrite, input),
+      serviceTier: tiers.size === 1 ? ([...tiers][0] ?? null) : null,
+    }
+  }
 }
-
-/** @param tiers of calls @returns null where they differ */
-export const onlyTier = (tiers: ReadonlySet<string | null>): string | null =>
-  tiers.size === 1 ? ([...tiers][0] ?? null) : null
 
 /** From the upstream's counts; from estimates where it counted no call. */
 export const upstreamTokens = (calls: readonly LoggedCall[]): UpstreamTokens | null => {
   const own = calls.filter(isOfUpstream)
-  const counted = own.flatMap(({ usage }) => usage ?? [])
-  const isEstimated = counted.length === 0
-  const usages = isEstimated ? own.flatMap(({ estimatedUsage }) => estimatedUsage ?? []) : counted
-  const counts = usages
-    .map(tokenCounts)
-    .filter(({ input, output }) => input !== null && output !== null)
-  if (counts.length === 0) return null
-  const prompt = sumOf(counts.map(({ input }) => input))
-  return {
-    calls: counts.length,
-    isEstimated,
-    promptTokens: prompt / counts.length,
-    outputTokens: sumOf(counts.map(({ output }) => output)) / counts.length,
-    cacheHitShare: shareOf(counts, 'cachedInput', prompt),
-    cacheWriteShare: shareOf(counts, 'cacheWrite', prompt),
-    serviceTier: onlyTier(new Set(usages.map(serviceTierOf))),
+  const isEstimated = own.every(({ usage }) => usage === null)
+  const means = new TokenMeans()
+  for (const { usage, estimatedUsage } of own) {
+    const counted = isEstimated ? estimatedUsage : usage
+    if (counted) means.add(counted)
   }
+  return means.means(isEstimated)
 }
 
 /**
