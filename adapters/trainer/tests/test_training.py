@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -239,10 +238,3 @@ def test_its_exit_code_says_whether_another_try_may_succeed(tmp_path, model):
     (tmp_path / "b" / "report.jsonl").write_text('{"kind": "mess')
     process, lines = run_managed(nowhere)
     assert lines[-1]["error"]["code"] == "store-unavailable"
-
-
-def test_no_process_is_left_behind(tmp_path, model):
-    process = start(task_file(tmp_path, model))
-    assert reports(process)[-1]["kind"] == "trained"
-    with pytest.raises(ProcessLookupError):
-        os.kill(process.pid, 0)
