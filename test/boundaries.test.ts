@@ -319,7 +319,7 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/server/app.ts': {
-    ours: ['src/proxy', 'src/server/landing.ts', 'src/openai', 'src/errors.ts'],
+    ours: ['src/proxy', 'src/openai', 'src/errors.ts'],
     packages: ['hono'],
     node: false,
   },
@@ -382,7 +382,6 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
       'src/gone.ts',
       'src/package-folder.ts',
-      'src/process/child-environment.ts',
       'src/process/signal-group.ts',
       'src/process/supervise.ts',
       'src/random.ts',

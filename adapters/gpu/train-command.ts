@@ -10,12 +10,20 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { TrainingMetrics } from '../../src/openai/fine-tuning.ts'
-import { childEnvironment } from '../../src/process/child-environment.ts'
 import type { TrainHooks } from '../host/backend.ts'
 import { storageError } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import { LeashedChild } from './leashed-child.ts'
+
+/** The environment of a process that runs code of others, such as a trainer's packages. */
+
+const SECRET =
+  /^ENGINE_|(^|_)(KEY|TOKEN|SECRET|CREDENTIALS)(_|$)|PASSWORD|^(DATABASE|WEBHOOK)_URL$|^OTEL_/
+
+/** Without this program's settings and secrets, of which it needs none. */
+const childEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !SECRET.test(name)))
 
 /** What `adapters/trainer/train.py` is given. */
 export interface TrainTask {

@@ -29,8 +29,6 @@ const RUNS = [
 
 const POSTGRES_RUNS = [
   'move --records 2000',
-  'size --records 64',
-  'budgets --rounds 1',
   'store --parts log --rounds 1 --seconds 1',
   'crash --store postgres --rounds 1',
 ]

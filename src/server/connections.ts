@@ -1,8 +1,40 @@
 /** Tracks open connections and their answers, so that a shutdown does not cut an answer short. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { UnreadAnswers } from './unread-answers.ts'
 import { valueIn } from '../core/lists.ts'
+
+interface Waiting {
+  progress: string
+  /** looks at which it was the same */
+  looks: number
+}
+
+/**
+ * Changes with every byte that the system takes over. Of a large write `bytesWritten` says nothing before its end;
+ * the queue of its handle is what Node's own time-out of sockets compares.
+ */
+const progressOf = (socket: Socket): string => {
+  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number } | null }
+  return `${socket.bytesWritten - socket.writableLength}/${handle?.writeQueueSize}`
+}
+
+class UnreadAnswers {
+  private readonly waiting = new WeakMap<Socket, Waiting>()
+
+  /**
+   * Closes connections with bytes that wait, of which none was taken since so many calls. Speed does not count: a
+   * slow reader stays. The bytes that the system holds for the peer are thrown away, too.
+   */
+  endStalled(sockets: Iterable<Socket>, maxCalls: number): void {
+    for (const socket of sockets) {
+      if (socket.writableLength === 0) continue
+      const progress = progressOf(socket)
+      const before = this.waiting.get(socket)
+      if (before?.progress !== progress) this.waiting.set(socket, { progress, looks: 0 })
+      else if (++before.looks >= maxCalls) socket.resetAndDestroy()
+    }
+  }
+}
 
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000

@@ -1,7 +1,11 @@
 import { holdoutText } from '../../../core/internalization/holdout-time.ts'
 import { followersOf, type Follower } from '../../../core/internalization/followers.ts'
 import { growthText, tryOf } from '../../../core/internalization/growth.ts'
-import type { Internalization } from '../../../core/internalization/internalization.ts'
+import {
+  type Internalization,
+  rolloutStageOf,
+  type HistoryEntry,
+} from '../../../core/internalization/internalization.ts'
 import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
 import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import { termsText, type TrainingTerms } from '../../../core/terms/terms.ts'
@@ -16,14 +20,13 @@ import { judgeUsd } from '../../../savings/model-proof.ts'
 import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
-import { readEarlyAnswers, readyFor } from '../../../lifecycle/rollout-report.ts'
+import { readEarlyAnswers, readyFor, changeText } from '../../../lifecycle/rollout-report.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
 import { cacheText } from '../../scan/words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
-import { historiesOf, historyText } from '../../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
 import { visibleName } from '../../../visible-text.ts'
@@ -31,6 +34,38 @@ import { judgedText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 import { compact, valueIn } from '../../../core/lists.ts'
+
+interface RolloutHistory {
+  id: string
+  history: HistoryEntry[]
+}
+
+/** The rollouts of all that went live, and whatever a person decided with a note. */
+const historiesOf = async (
+  { internalizations }: Store,
+  rows: readonly Internalization[]
+): Promise<RolloutHistory[]> => {
+  const histories: RolloutHistory[] = []
+  for (const { id } of rows) {
+    const history = (await internalizations.history(id)).filter(
+      ({ from, to, note }) => to.name === 'live' || from?.name === 'live' || note !== null
+    )
+    if (history.length > 0) histories.push({ id, history })
+  }
+  return histories
+}
+
+const entryText = (entry: HistoryEntry): string => {
+  const { at, by, to } = entry
+  const stage = rolloutStageOf(to)
+  const became = stage === null ? to.name : stageName(stage)
+  const why = changeText(entry)
+  return `  ${minuteText(at)} ${became}, by ${by}${why === '' ? '' : `: ${why}`}`
+}
+
+/** One line for each of the states. */
+const historyText = ({ id, history }: RolloutHistory): string =>
+  [`history of ${shortId(id)}`, ...history.map(entryText)].join('\n')
 
 /** of an anchor, from its beginning and from its end */
 const EDGE_CHARS = 160

@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, constantFrom, jsonValue } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isDocument, readValues, type Value } from '../../src/cli/log-file/read-values.ts'
+import { isDocument, readValues, type Value } from '../../src/cli/log-file/read-log.ts'
 
 const read = async (pieces: Buffer[], maxBytes = 1000): Promise<Value[]> => {
   async function* chunks(): AsyncGenerator<Buffer> {
