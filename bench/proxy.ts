@@ -5,7 +5,7 @@
  * and ratios are taken within a round, because a shared machine drifts. A part that fails keeps
  * its figures so far, and the others go on. All parts together take three quarters of an hour.
  *
- *   npm run bench:proxy -- [--out file.json] [--parts overhead,profile,streaming,matching,in-flight,mix]
+ *   npm run bench:proxy -- [--out file.json] [--parts overhead,streaming,matching,in-flight,mix]
  *     [--rounds 5] [--seconds 3] [--warm-up-seconds 12] [--mix-minutes 10]
  */
 import { build } from '../test/kit/process/build.ts'
@@ -14,7 +14,6 @@ import { inFlight } from './proxy/in-flight.ts'
 import { matching, MATCHING_PROCESS } from './proxy/matching.ts'
 import { mix } from './proxy/mix.ts'
 import { overhead } from './proxy/overhead.ts'
-import { profile } from './proxy/profile.ts'
 import type { Bench, Part } from './proxy/part.ts'
 import { streaming } from './proxy/streaming.ts'
 import { formatFigures } from '../test/kit/report.ts'
@@ -27,7 +26,6 @@ const STORE_THREAD = 'src/store/thread/thread.ts'
 
 const PARTS: Record<string, Part> = {
   overhead,
-  profile,
   streaming,
   matching,
   'in-flight': inFlight,

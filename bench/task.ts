@@ -22,7 +22,6 @@ import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs
 import { productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { growRoute, growthTable } from './task/grow.ts'
-import { followShift, readShift } from './task/shift.ts'
 import { learnFromAll, sendTraffic, TRAFFIC_LANES } from './task/traffic.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
@@ -36,8 +35,6 @@ import type { ConstantChanges } from '../src/config/constants.ts'
 const CLIENT_MODEL = 'gpt-4o-mini'
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
 const ROUTE_PICKUP_MS = 2000
-/** The successor's training with its evaluation, as a multiple of the time for training. */
-const SHIFT_TRAININGS = 2
 /** A template may leave some requests to the upstream, so there may have to be more traffic. */
 const MOST_TRAFFIC = 1.2
 
@@ -66,9 +63,6 @@ const args = readOptions({
   arms: 'base-full,base-query,query-only,schedule',
   // of models that the project has no price of, or another one
   prices: optional,
-  // a file of old and new answers: what becomes of the live route when the upstream changes its answers
-  shift: optional,
-  auditShare: 0.6,
   // from the first 300 exchanges on, with all rows of the task as traffic and the product's own settings
   grow: false,
   keep: false,
@@ -141,9 +135,8 @@ const compareArms = (
   })
 }
 
-/** The figures are those of the last stage; a shift goes through all of them. */
-const rolloutConstants = (): ConstantChanges =>
-  args.shift === undefined ? { auditShare: 0 } : { auditShare: args.auditShare, rolloutMinHours: 0 }
+/** The figures are those of the last stage. */
+const ROLLOUT_CONSTANTS: ConstantChanges = { auditShare: 0 }
 
 const rowConstants = ({ train, holdout, exchanges } = args): ConstantChanges =>
   exchanges > 0 ? {} : { trainRows: train, holdoutRows: holdout, startExchanges: train + holdout }
@@ -153,11 +146,11 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
-  ...(!args.grow && args.shift === undefined && { ROLLOUT_STAGES: '1' }),
+  ...(!args.grow && { ROLLOUT_STAGES: '1' }),
   ARMS: args.learn,
   ...(!args.grow && args.exchanges > 0 && { AUTO_INTERNALIZE: 'false' }),
   ...changedConstants({
-    ...(!args.grow && { ...rolloutConstants(), ...rowConstants() }),
+    ...(!args.grow && { ...ROLLOUT_CONSTANTS, ...rowConstants() }),
     schedule: args.schedule as ScheduleName,
   }),
   // the rows of a task are sent within minutes and do not depend on each other
@@ -200,36 +193,6 @@ const show = (figures: Figures, testNote: string): void => {
   if (costs.length === 0) return
   process.stdout.write(
     `\n${table([['USD per million requests', 'cache warm', 'no cache'], ...costs])}\n`
-  )
-}
-
-const minutesAndSeconds = (seconds: number): string =>
-  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
-
-/** Follows the live route through a change of the upstream's answers, with the rest of the traffic. */
-const runShift = async (
-  proxy: ProxyProcess,
-  upstream: ReplayUpstream,
-  figures: Figures,
-  { task, sent }: { task: Task; sent: TaskRow[] }
-): Promise<void> => {
-  const used = new Set(sent)
-  const { requests } = await prepare(
-    task,
-    task.train.filter((row) => !used.has(row)),
-    upstream
-  )
-  const limitMs = SHIFT_TRAININGS * (args.minutes || 60) * 60_000
-  const shift = readShift(args.shift!)
-  const followed = await followShift({ proxy, upstream, requests, shift, limitMs })
-  Object.assign(figures, followed.figures)
-  save(figures)
-  progress.stop()
-  process.stdout.write(
-    `${formatFigures(figures)}\n\n${table([
-      ['since the first promotion', 'event'],
-      ...followed.timeline.map(({ seconds, event }) => [minutesAndSeconds(seconds), event]),
-    ])}\n`
   )
 }
 
@@ -292,8 +255,6 @@ const run = async (): Promise<void> => {
       unit: 'min',
     }
     await delay(ROUTE_PICKUP_MS)
-    if (args.shift !== undefined)
-      return await runShift(proxy, upstream, figures, { task, sent: traffic })
     const outcomes = await sendAll(proxy.baseUrl, test.requests, {
       concurrency: TRAFFIC_LANES,
       onDone: (done) => progress.update('test rows', done, test.requests.length),

@@ -24,7 +24,7 @@ const RUNS = [
   'fuzz --minutes 0.1',
   'crash --rounds 2',
   'crash --rollout --rounds 1',
-  'proxy --parts profile,matching,in-flight --rounds 1 --seconds 1 --warm-up-seconds 1',
+  'proxy --parts matching,in-flight --rounds 1 --seconds 1 --warm-up-seconds 1',
 ]
 
 const POSTGRES_RUNS = [

@@ -8,33 +8,22 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { ChatMessage, ChatRequest } from '../../../src/openai/chat.ts'
 
-/** A text, or calls as a message has them. */
-export type Answer = string | { toolCalls: unknown[] }
-
 export interface ReplayUpstream {
   baseUrl: string
   /** requests answered, and requests it did not know */
   counts: { answered: number; unknown: number }
-  add(messages: ChatMessage[], answer: Answer, promptTokens: number): void
+  add(messages: ChatMessage[], answer: string, promptTokens: number): void
   /** how many requests with these messages it received */
   timesAsked(messages: ChatMessage[]): number
-  /** Replaces each known text from then on. */
-  change(answerFor: (known: string) => string): void
   close(): Promise<void>
 }
 
 const keyOf = (messages: ChatMessage[]): string =>
   createHash('sha256').update(JSON.stringify(messages)).digest('base64')
 
-const messageOf = (answer: Answer) =>
-  typeof answer === 'string'
-    ? { role: 'assistant', content: answer }
-    : { role: 'assistant', content: null, tool_calls: answer.toolCalls }
+const tokensOf = (answer: string): number => Math.max(1, Math.ceil(answer.length / 4))
 
-const tokensOf = (answer: Answer): number =>
-  Math.max(1, Math.ceil((typeof answer === 'string' ? answer : JSON.stringify(answer)).length / 4))
-
-const completion = (model: string, answer: Answer, promptTokens: number) => ({
+const completion = (model: string, answer: string, promptTokens: number) => ({
   id: 'chatcmpl-replay',
   object: 'chat.completion',
   created: Math.floor(Date.now() / 1000),
@@ -42,9 +31,9 @@ const completion = (model: string, answer: Answer, promptTokens: number) => ({
   choices: [
     {
       index: 0,
-      message: messageOf(answer),
+      message: { role: 'assistant', content: answer },
       logprobs: null,
-      finish_reason: typeof answer === 'string' ? 'stop' : 'tool_calls',
+      finish_reason: 'stop',
     },
   ],
   usage: {
@@ -67,20 +56,13 @@ const sendStream = (response: ServerResponse, body: ReturnType<typeof completion
     })}\n\n`
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(chunk({ role: 'assistant', content: '' }, null))
-  const calls = 'tool_calls' in message ? message.tool_calls : null
-  const delta = calls
-    ? { tool_calls: calls.map((call, index) => ({ index, ...(call as object) })) }
-    : { content: message.content }
-  response.write(chunk(delta, null))
+  response.write(chunk({ content: message.content }, null))
   response.end(`${chunk({}, finish)}data: [DONE]\n\n`)
 }
 
-const asKnown = (known: string): string => known
-
 export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
-  const answers = new Map<string, { answer: Answer; promptTokens: number; asked: number }>()
+  const answers = new Map<string, { answer: string; promptTokens: number; asked: number }>()
   const counts = { answered: 0, unknown: 0 }
-  let answerFor = asKnown
   const server: Server = createServer(async (request, response) => {
     if (request.method === 'GET') {
       response.setHeader('content-type', 'application/json')
@@ -107,8 +89,7 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
     counts.answered += 1
     known.asked += 1
     const { answer, promptTokens } = known
-    const said = typeof answer === 'string' ? answerFor(answer) : answer
-    const result = completion(body.model, said, promptTokens)
+    const result = completion(body.model, answer, promptTokens)
     if (body.stream === true) return sendStream(response, result)
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(result))
@@ -121,9 +102,6 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
       answers.set(keyOf(messages), { answer, promptTokens, asked: 0 })
     },
     timesAsked: (messages) => answers.get(keyOf(messages))?.asked ?? 0,
-    change: (changed) => {
-      answerFor = changed
-    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
