@@ -9,7 +9,7 @@ import {
   type InternalizationState,
 } from '../core/internalization/internalization.ts'
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
-import { boughtId } from '../core/template/follow.ts'
+import { boughtId } from '../core/template/version.ts'
 import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
 import {

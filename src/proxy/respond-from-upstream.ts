@@ -4,12 +4,12 @@ import { askForUsage } from '../openai/usage/ask-usage.ts'
 import { REFUSED_AFTER_OURS } from '../core/rollout/pair.ts'
 import { acceptanceOf } from './access/tenants.ts'
 import type { Admitted } from './admit.ts'
-import type { GivenAnswers } from './after-ours/given-answers.ts'
 import {
+  type GivenAnswers,
   refusedAfterOurs,
   refusedOutcome,
   type RefusedAfterOurs,
-} from './after-ours/refused-after-ours.ts'
+} from './after-ours/given-answers.ts'
 import type { Client } from './client/client.ts'
 import type { StepDeps } from './deps.ts'
 import { recordHeader } from './exchange.ts'

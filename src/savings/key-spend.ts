@@ -1,6 +1,11 @@
 /** What issued keys spent, as the proxy stored it. */
-import { BUDGET_PERIODS, firstDayOf, type BudgetPeriod } from '../core/keys/budget.ts'
-import type { IssuedKey, Spend } from '../core/keys/issued-key.ts'
+import {
+  BUDGET_PERIODS,
+  firstDayOf,
+  type BudgetPeriod,
+  type IssuedKey,
+  type Spend,
+} from '../core/keys/issued-key.ts'
 import type { Store } from '../store/store.ts'
 
 const NOTHING: Spend = { requests: 0, tokens: 0, usd: 0 }

@@ -2,7 +2,7 @@
 import { DAY_MS } from '../core/days.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
-import { sourcesOf } from '../core/template/follow.ts'
+import { sourcesOf } from '../core/template/version.ts'
 import type { Template } from '../core/template/template.ts'
 import {
   askedOf,

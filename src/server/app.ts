@@ -6,7 +6,7 @@ import {
   createMetricsApp,
   type MayReadMetrics,
   type MetricsRegistry,
-} from '../proxy/metrics/metrics-app.ts'
+} from '../proxy/metrics/metrics.ts'
 import type { Arrivals } from '../proxy/client/arrivals.ts'
 import type { FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import type { ProxyApp, ProxyEnv } from '../proxy/proxy.ts'

@@ -6,8 +6,7 @@ import { IncomingMessage, ServerResponse, type RequestListener, type Server } fr
 import type { Socket } from 'node:net'
 import { errorBody } from '../openai/error-body.ts'
 import { AppError } from '../errors.ts'
-import { isHandshake } from '../proxy/upgrade/handshake.ts'
-import { PendingSocket } from '../proxy/upgrade/pending.ts'
+import { isHandshake, PendingSocket } from '../proxy/upgrade/handshake.ts'
 import type { Connections } from './connections.ts'
 
 /** How long a refused client may take to close its connection. */

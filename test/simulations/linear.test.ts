@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createRedactor, DETECTOR_NAMES } from '../../src/core/log/redact.ts'
 import { estimateUsage } from '../../src/core/log/estimate-usage.ts'
-import { openingOf } from '../../src/core/log/opening.ts'
+import { openingOf } from '../../src/core/log/record-filter.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
 import { formFault } from '../../src/core/answer/response-type.ts'
 import { hasLongNumber, parseExactJson } from '../../src/core/json.ts'

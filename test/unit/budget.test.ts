@@ -1,6 +1,6 @@
 import { dayOf } from '../../src/core/days.ts'
 import { describe, expect, it } from 'vitest'
-import { firstDayOf } from '../../src/core/keys/budget.ts'
+import { firstDayOf } from '../../src/core/keys/issued-key.ts'
 
 const at = (text: string): number => Date.parse(text)
 const NOON = at('2026-11-26T12:00:00Z')

@@ -1,8 +1,8 @@
 /** What an official client adds to an answer that it sends back, in both dialects. */
 import { describe, expect, it } from 'vitest'
 import { plainTexts } from '../../src/core/request/request-scan.ts'
-import { toolTurns } from '../../src/core/request/tool-turns.ts'
-import { toldMembers } from '../../src/core/route/message-members.ts'
+import { toolTurns } from '../../src/core/request/chat-reading.ts'
+import { toldMembers } from '../../src/core/route/request-kind.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { RESPONSES } from '../../src/openai/dialect.ts'
 

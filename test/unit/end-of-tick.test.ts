@@ -1,6 +1,6 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { atEndOfTick } from '../../src/proxy/upstream/end-of-tick.ts'
+import { atEndOfTick } from '../../src/proxy/upstream/upstream-answer.ts'
 
 describe('atEndOfTick', () => {
   it('runs what was put off in one turn together, in order, and not before', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { GrowingBody } from '../../src/proxy/client/growing-body.ts'
+import { GrowingBody } from '../../src/proxy/client/receive.ts'
 
 describe('a body that grows', () => {
   it('is what came, in its order', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { momentOf } from '../../src/core/log/forms/moment.ts'
+import { momentOf } from '../../src/core/log/forms/fields.ts'
 
 const AT = Date.UTC(2026, 9, 1, 12, 30, 1, 250)
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { openingOf } from '../../src/core/log/opening.ts'
+import { openingOf } from '../../src/core/log/record-filter.ts'
 
 const CHAT = '/v1/chat/completions'
 const RESPONSES = '/v1/responses'

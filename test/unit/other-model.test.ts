@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { answerOfModel, DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import type { ChatCompletion } from '../../src/openai/chat.ts'
-import { forOtherModel } from '../../src/openai/other-model.ts'
+import { forOtherModel } from '../../src/proxy/lora/answerer.ts'
 
 const edited = (body: string, hasLogprobs = false): string | undefined =>
   forOtherModel(Buffer.from(body), { name: 'a"b', hasLogprobs })?.toString()

@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MONTHS, WEEKDAYS } from '../../src/core/template/calendar-words.ts'
-import { MAX_SHAPED_CHARS, shapeOf } from '../../src/core/template/shape.ts'
+import { MONTHS, WEEKDAYS, MAX_SHAPED_CHARS, shapeOf } from '../../src/core/template/shape.ts'
 
 const LOCALES = ['en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'zh', 'ja', 'ko']
 const DAYS = Array.from({ length: 366 }, (_, at) => new Date(Date.UTC(2028, 0, 1 + at)))

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readChatRequest } from '../../src/core/request/chat-reading.ts'
-import { toolTurns } from '../../src/core/request/tool-turns.ts'
+import { readChatRequest, toolTurns } from '../../src/core/request/chat-reading.ts'
 import { isResult } from '../../src/core/request/message-origin.ts'
 import { plainTexts } from '../../src/core/request/request-scan.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'

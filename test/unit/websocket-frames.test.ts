@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { closeFrame, FrameReader } from '../../src/proxy/upgrade/frames.ts'
+import { closeFrame, FrameReader } from '../../src/proxy/upgrade/tunnel.ts'
 
 /** The second byte of a frame's head and the length behind it, by the table of RFC 6455 §5.2. */
 const lengthOf = (bytes: number): number[] => {

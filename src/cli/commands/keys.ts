@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { budgetNote } from '../../core/keys/budget-note.ts'
-import { BUDGET_PERIODS, type BudgetPeriod } from '../../core/keys/budget.ts'
-import { isTenantLabel, type IssuedKey, type KeyLimits } from '../../core/keys/issued-key.ts'
+import {
+  budgetNote,
+  BUDGET_PERIODS,
+  type BudgetPeriod,
+  isTenantLabel,
+  type IssuedKey,
+  type KeyLimits,
+} from '../../core/keys/issued-key.ts'
 import { budgetOf, modelNames, newKey } from '../../core/keys/new-key.ts'
 import { loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'

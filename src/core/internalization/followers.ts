@@ -1,6 +1,6 @@
 /** Which templates follow others to a new model, and how far they are. Pure. */
 import { groupBy } from '../group-by.ts'
-import { sourcesOf } from '../template/follow.ts'
+import { sourcesOf } from '../template/version.ts'
 import type { Template } from '../template/template.ts'
 import type { Internalization } from './internalization.ts'
 

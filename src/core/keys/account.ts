@@ -5,8 +5,7 @@
  * read and write the rows.
  */
 import { DAY_MS } from '../days.ts'
-import { firstDayOf, type Budget } from './budget.ts'
-import type { KeyLimits, Spend } from './issued-key.ts'
+import { firstDayOf, type Budget, type KeyLimits, type Spend } from './issued-key.ts'
 import { filledLevel } from './rate-limit.ts'
 
 /** What a request takes at most of each limit. */

@@ -1,7 +1,8 @@
 /** A key as a person asks for it, on the command line and on the page. Pure. */
 import { AppError } from '../../errors.ts'
-import { BUDGET_PERIODS, type Budget } from './budget.ts'
 import {
+  BUDGET_PERIODS,
+  type Budget,
   hashOfSecret,
   isTenantLabel,
   SECRET_BYTES,

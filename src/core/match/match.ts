@@ -8,9 +8,14 @@ import { plainTexts } from '../request/request-scan.ts'
 import { isResult } from '../request/message-origin.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMessage, matchText, type MessagePattern, type Taken } from './message-pattern.ts'
-import { createByteProbe, createByteTest } from './byte-probe.ts'
+import {
+  createByteProbe,
+  createByteTest,
+  createProbeIndex,
+  createProbes,
+  type Probe,
+} from './probe.ts'
 import type { Outline } from './outline.ts'
-import { createProbeIndex, createProbes, type Probe } from './probe.ts'
 import { createKnownTest } from '../template/known.ts'
 import { keyText } from '../template/template-key.ts'
 import type { LaterMessage, Match, RequestKey, Template } from '../template/template.ts'

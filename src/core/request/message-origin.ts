@@ -1,6 +1,6 @@
 /**
  * Where the text of a message comes from: calls of functions and their results are read as texts with marks
- * (`tool-turns.ts`), and a text that anybody wrote with such a mark is not taken for one. An origin is the value
+ * (`chat-reading.ts`), and a text that anybody wrote with such a mark is not taken for one. An origin is the value
  * of a symbol, which JSON cannot write. Knows nothing of templates.
  */
 import type { ChatMessage } from '../../openai/chat.ts'

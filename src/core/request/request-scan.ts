@@ -92,7 +92,7 @@ export const messageText = ({ content, role }: ChatMessage): string | null => {
   return texts.every((text) => text !== null) ? joinParts(texts) : null
 }
 
-/** Names and phases are part of a request's kind (`message-members.ts`). */
+/** Names and phases are part of a request's kind (`request-kind.ts`). */
 const READ_FIELDS = new Set(['role', 'content', 'name', 'phase', CACHE_MARK])
 
 /** Whether a client sends a member back because the answer came with it. */

@@ -2,15 +2,46 @@
  * The kind of a request: the turns of its conversation, the values of all members that can change an answer,
  * absent ones included, the values of its kept slots, and its length. A proof holds for the kinds of requests
  * that it contained, so a route answers only those. Knows nothing of answers.
+ *
+ * What the matcher reads over in a request's messages and an upstream may not: names, roles other than the
+ * template's, and members that are null. Knows nothing of texts.
  */
 import { hash } from 'node:crypto'
-import type { ChatRequest } from '../../openai/chat.ts'
+import type { ChatRequest, ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import { canonicalJson } from '../json.ts'
 import { keptSlots, type Match } from '../template/template.ts'
-import { toldMembers } from './message-members.ts'
 import { readMembers } from './request-members.ts'
 import { thinned } from '../thinned.ts'
+import { CACHE_MARK, isOfAnswer } from '../request/request-scan.ts'
+
+/** Null is no name either, and some upstreams take it. */
+export const hasValidName = ({ name }: ChatMessage): boolean =>
+  name === undefined || name === null || typeof name === 'string'
+
+/** Members of every message; the matcher compares their values, or `request-scan.ts` says why they do not matter. */
+const READ = new Set(['role', 'content', CACHE_MARK])
+
+const toldOf = (message: ChatMessage, role: string | undefined): [string, unknown][] => {
+  const others = Object.entries(message).filter(
+    ([name]) => !READ.has(name) && !isOfAnswer(message, name)
+  )
+  return role === undefined || role === message.role ? others : [['role', message.role], ...others]
+}
+
+/**
+ * Such members by the place of their message and their name, as `1.name`.
+ * @param roles of the template's messages
+ */
+export const toldMembers = (
+  messages: readonly ChatMessage[],
+  roles: readonly string[]
+): Record<string, unknown> =>
+  Object.fromEntries(
+    messages.flatMap((message, at) =>
+      toldOf(message, roles[at]).map(([name, value]) => [`${at}.${name}`, value])
+    )
+  )
 
 /** Turns up to this one are distinguished; later ones are grouped by powers of two. */
 const EXACT_TURNS = 4

@@ -2,16 +2,54 @@
  * The shape of a dropped slot's value: what may change in it without changing what it says. Figures, words of
  * closed lists and identifiers become classes; every other letter and mark stays, so that text that a route has
  * never seen has a shape that it has never seen. Linear in the value. Knows nothing of templates.
+ *
+ * Names of months and weekdays in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish,
+ * Chinese, Japanese and Korean, and of time zones. All in lower case.
  */
-import {
-  EAST_ASIAN_DAYS,
-  EAST_ASIAN_WEEKDAY,
-  MONTHS,
-  SHORT_MONTHS,
-  SHORT_WEEKDAYS,
-  TIME_ZONES,
-  WEEKDAYS,
-} from './calendar-words.ts'
+
+const listed = (words: string): string[] => words.trim().split(/\s+/u)
+
+export const MONTHS = listed(`
+  january february march april may june july august september october november december
+  januar jänner februar märz mai juni juli oktober dezember
+  janvier février fevrier mars avril juin juillet août aout septembre octobre novembre décembre decembre
+  enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre
+  gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre
+  janeiro fevereiro março marco maio junho julho setembro outubro novembro dezembro
+  januari februari maart mei augustus
+  stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
+`)
+
+/** Words of other languages, too: dates only beside a number. */
+export const SHORT_MONTHS = listed(`
+  jan feb mar apr jun jul aug sept sep oct nov dec mär mrz okt dez
+  janv févr avr juil déc ene abr ago dic gen mag giu lug set ott fev mai out mrt
+`)
+
+export const WEEKDAYS = listed(`
+  monday tuesday wednesday thursday friday saturday sunday
+  montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
+  lundi mardi mercredi jeudi vendredi samedi dimanche
+  lunes martes miércoles miercoles jueves viernes sábado sabado domingo
+  lunedì martedì mercoledì giovedì venerdì sabato domenica
+  segunda-feira terça-feira quarta-feira quinta-feira sexta-feira
+  maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
+  poniedziałek wtorek środa czwartek piątek sobota niedziela
+`)
+
+/** Days only beside a number, as short months. */
+export const SHORT_WEEKDAYS = listed('mon tues tue wed thurs thur thu fri sat sun')
+
+/** Weekdays in Chinese, Japanese and Korean, as the source of a regular expression. */
+const EAST_ASIAN_WEEKDAY =
+  '(?:星期|周|週)[一二三四五六日天]|[月火水木金土日]曜日?|[월화수목금토일]요일'
+
+/** The same in one character. */
+const EAST_ASIAN_DAYS = [...'一二三四五六日月火水木金土월화수목금토일']
+
+const TIME_ZONES = listed(
+  'z utc gmt cet cest wet west eet eest msk bst ist jst kst hkt est edt cst cdt mst mdt pst pdt'
+)
 
 /** UTF-16 units of a value that has a shape; a longer one is text. */
 export const MAX_SHAPED_CHARS = 300

@@ -122,7 +122,7 @@ export interface Template extends TemplateKey {
    * other caller's: how one caller is answered decides the answers of no other one.
    */
   caller?: string
-  /** version of the template of another model that a person has moved to this one (`follow.ts`) */
+  /** version of the template of another model that a person has moved to this one (`version.ts`) */
   movedFrom?: string
   /** those that were moved to it before, such as the same prompt of two models */
   movedBefore?: string[]
@@ -132,7 +132,7 @@ export interface Template extends TemplateKey {
 export interface LaterMessage {
   role: string
   content: string
-  /** of a user's message that is results of functions (`tool-turns.ts`), not the user's own words */
+  /** of a user's message that is results of functions (`chat-reading.ts`), not the user's own words */
   isResult?: true
 }
 

@@ -5,7 +5,7 @@
  */
 import type { ChatMessage, ChatRequest, ContentPart } from '../chat.ts'
 import { carriesNothing, isFields, type Fields } from '../fields.ts'
-import { chatCallOf } from './call-item.ts'
+import { chatCallOf } from './read-response.ts'
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 

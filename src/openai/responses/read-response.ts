@@ -4,7 +4,13 @@ import type { AnswerAccumulator } from '../answer.ts'
 import { ObjectReader } from '../event-reader.ts'
 import { isFields, type Fields } from '../fields.ts'
 import { answerUsage } from '../usage/usage.ts'
-import { chatCallOf } from './call-item.ts'
+
+/** A call of a function as a chat completion has it. @param item of type `function_call` */
+export const chatCallOf = ({ call_id: id, name, arguments: text }: Fields): Fields => ({
+  id,
+  type: 'function',
+  function: { name, arguments: text },
+})
 
 const itemsOf = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isFields) : [])
 

@@ -9,8 +9,7 @@ import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../../core/
 import { AppError } from '../../errors.ts'
 import type { Carrier } from './credentials.ts'
 import type { AskedCompletion, Charge, Limits, Soon } from './limits.ts'
-import { eachHeader } from '../headers.ts'
-import { keysIn, PROTOCOL_HEADER } from '../subprotocols.ts'
+import { eachHeader, keysIn, PROTOCOL_HEADER } from '../headers.ts'
 import type { Tenants } from './tenants.ts'
 
 /** The immutable snapshot of keys that are not revoked, by the hash of their secrets. */

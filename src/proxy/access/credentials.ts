@@ -15,8 +15,7 @@
  */
 import { isSecretName } from '../../core/credential-names.ts'
 import { createRedactor } from '../../core/log/redact.ts'
-import { declaredHopByHop, eachHeader, HOP_BY_HOP } from '../headers.ts'
-import { PROTOCOL_HEADER } from '../subprotocols.ts'
+import { declaredHopByHop, eachHeader, HOP_BY_HOP, PROTOCOL_HEADER } from '../headers.ts'
 import { remembered } from './remembered.ts'
 
 /** The parts of a request that can hold credentials; an `IncomingMessage` has them. */

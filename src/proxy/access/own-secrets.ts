@@ -4,8 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
-import { eachHeader } from '../headers.ts'
-import { PROTOCOL_HEADER, secretsIn } from '../subprotocols.ts'
+import { eachHeader, PROTOCOL_HEADER, secretsIn } from '../headers.ts'
 import { segmentsOf } from '../target.ts'
 import { remembered } from './remembered.ts'
 

@@ -1,10 +1,30 @@
 /** The client's end of an exchange, and whether the client is still connected. */
 import type { ServerResponse } from 'node:http'
-import { AppError } from '../../errors.ts'
+import { AppError, isFault, toAppError } from '../../errors.ts'
 import { errorBody } from '../../openai/error-body.ts'
 import type { Sender } from './arrivals.ts'
 import type { Load } from './load.ts'
 import type { Pages } from './pages.ts'
+import type { ReportFault, ServerFault } from '../../fault-log.ts'
+import type { ProxyMetrics } from '../metrics/metrics.ts'
+
+/**
+ * Tells the client why, and the operator where the client is not the cause. An answer that has begun breaks.
+ * @param thrown any value
+ * @param headers flat list, of the answer
+ */
+export const refuse = (
+  { fault, metrics }: { fault: ReportFault<ServerFault>; metrics: Pick<ProxyMetrics, 'request'> },
+  client: Client,
+  thrown: unknown,
+  headers: string[] = []
+): void => {
+  const error = toAppError(thrown)
+  if (isFault(error)) fault('request', thrown)
+  if (client.outgoing.headersSent) return client.break()
+  metrics.request('refused')
+  client.sendError(error, headers)
+}
 
 /** Of one answer. Nothing that a client needs comes in them. */
 const MAX_HINTS = 10

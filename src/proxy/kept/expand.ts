@@ -17,7 +17,7 @@ import {
 } from '../../openai/responses/own-items.ts'
 import type { Received } from '../client/receive.ts'
 import type { StepDeps } from '../deps.ts'
-import { requireAccepted, type AcceptanceDeps } from './may-have.ts'
+import { requireAccepted, type AcceptanceDeps } from './keep.ts'
 
 const NAMES_ONE = Buffer.from(ID_END)
 

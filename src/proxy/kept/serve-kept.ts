@@ -9,11 +9,10 @@ import { RESPONSES } from '../../openai/dialect.ts'
 import { readOwnId, responseId } from '../../openai/ids.ts'
 import { inputItems } from '../../openai/responses/input-items.ts'
 import type { Caller } from '../access/access.ts'
-import type { Client } from '../client/client.ts'
-import { refuse } from '../client/refuse.ts'
+import { type Client, refuse } from '../client/client.ts'
 import type { StepDeps } from '../deps.ts'
 import type { Pass } from '../pass-through.ts'
-import { requireAccepted, type AcceptanceDeps } from './may-have.ts'
+import { requireAccepted, type AcceptanceDeps } from './keep.ts'
 
 type Wanted = 'response' | 'input-items' | 'deletion' | 'cancellation'
 

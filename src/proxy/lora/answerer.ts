@@ -7,7 +7,6 @@ import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import { parseJson } from '../../openai/fields.ts'
-import { forOtherModel } from '../../openai/other-model.ts'
 import { readAnswer } from '../../openai/read-answer.ts'
 import { askForUsage } from '../../openai/usage/ask-usage.ts'
 import { answerUsage } from '../../openai/usage/usage.ts'
@@ -17,6 +16,39 @@ import type { ChatExchange } from '../exchange.ts'
 import { Capture } from '../upstream/capture.ts'
 import type { Collect } from '../upstream/collect.ts'
 import type { Matched } from './match.ts'
+import { inserted, orNull, replaced, Scanner, UNSURE } from '../../openai/json-edit.ts'
+
+/**
+ * Makes a chat request one to another model: replaces `model`, and asks for log-probabilities where the client does
+ * not. All other bytes stay. A body that cannot be edited with certainty is not edited.
+ */
+const withName = (body: Buffer, name: string): Buffer => {
+  const scanner = new Scanner(body)
+  const request = scanner.find('model', scanner.space(0))
+  if (request.value === null || scanner.space(request.end) !== body.length) throw UNSURE
+  return replaced(body, request.value, JSON.stringify(name))
+}
+
+const withLogprobs = (body: Buffer): Buffer => {
+  const scanner = new Scanner(body)
+  const request = scanner.find('logprobs', scanner.space(0))
+  return request.value === null
+    ? inserted(body, request, '"logprobs":true')
+    : replaced(body, request.value, 'true')
+}
+
+/**
+ * @returns null where the body cannot be edited with certainty: not a JSON object, without a model, repeated or escaped
+ * names
+ */
+export const forOtherModel = (
+  body: Buffer,
+  { name, hasLogprobs }: { name: string; hasLogprobs: boolean }
+): Buffer | null =>
+  orNull(() => {
+    const named = withName(body, name)
+    return hasLogprobs ? withLogprobs(named) : named
+  })
 
 export interface Answerer {
   /** for metrics and the log */

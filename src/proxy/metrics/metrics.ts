@@ -2,7 +2,7 @@
  * Prometheus metrics of the hot path. Label values come from fixed sets, never from a client.
  * docs/metrics.md lists all metrics; `process-metrics.ts` has those that are only read.
  */
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { Counter, Histogram, type Registry, type Registry as MetricsRegistry } from 'prom-client'
 import {
   CANCEL_PHASES,
   REQUEST_OUTCOMES,
@@ -14,6 +14,34 @@ import {
 } from '../reasons.ts'
 import type { BreakerState } from '../breaker.ts'
 import { createTally, registerReading } from './tally.ts'
+import type { HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { AppError } from '../../errors.ts'
+
+export type { MetricsRegistry }
+
+/**
+ * Whether the `authorization` header of a request has the admin token.
+ * @param env undefined for a request without a connection
+ * @throws AppError `rate-limited` for a sender of many wrong tokens
+ */
+export type MayReadMetrics = (
+  authorization: string | undefined,
+  env: HttpBindings | undefined
+) => boolean
+
+export const createMetricsApp = (
+  registry: MetricsRegistry,
+  mayReadMetrics: MayReadMetrics
+): Hono<{ Bindings: HttpBindings }> =>
+  new Hono<{ Bindings: HttpBindings }>().get('/', async (context) => {
+    if (!mayReadMetrics(context.req.header('authorization'), context.env))
+      throw new AppError(
+        'unauthorized',
+        'metrics need the admin token as authorization: Bearer <token>'
+      )
+    return context.body(await registry.metrics(), 200, { 'content-type': registry.contentType })
+  })
 
 export type ProxyMetrics = ReturnType<typeof createMetrics>
 

@@ -7,8 +7,7 @@ import type { Client } from '../client/client.ts'
 import type { StepDeps } from '../deps.ts'
 import { BYPASS_HEADER, headersForSwitch } from '../headers.ts'
 import type { Upgrade } from '../upstream/upstream-answer.ts'
-import { accepts } from './handshake.ts'
-import type { HandshakeRequest, PendingSocket } from './pending.ts'
+import { accepts, type HandshakeRequest, type PendingSocket } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
 
 const invalidHandshake = (): AppError =>

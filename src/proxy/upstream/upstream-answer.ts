@@ -1,15 +1,90 @@
 /** The upstream's answer on its way to the client, byte by byte. */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import { AppError } from '../../errors.ts'
 import { UsageFilter } from '../../openai/usage/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from '../client/client.ts'
 import type { Pages } from '../client/pages.ts'
-import { atEndOfTick } from './end-of-tick.ts'
 import type { ExchangeEnd } from '../reasons.ts'
 import { headersForClient, UPSTREAM_HEADER, type ClientHeaders } from '../headers.ts'
-import { KeepAlive, type KeepAliveOptions } from './keep-alive.ts'
+import type { SetTimer } from '../../timers.ts'
+
+/**
+ * Comments in a stream that has been silent for a while, because some load balancers cut quiet
+ * connections. A comment may stand only between two events: inside an event it would be part of it
+ * (WHATWG HTML §9.2.5). By the same standard clients ignore comments.
+ */
+const COMMENT = ': keep-alive\n\n'
+/** The last bytes of the stream, which tell whether an event has just ended. */
+const TAIL_BYTES = 4
+const EVENT_END = /(?:\n\n|\r\r|\r\n\r\n)$/
+
+interface KeepAliveOptions {
+  /** silence after which a comment is sent */
+  keepAliveMs: number
+  now: () => number
+  setTimer: SetTimer
+}
+
+class KeepAlive {
+  private readonly outgoing: ServerResponse
+  private readonly options: KeepAliveOptions
+  private sentAt: number
+  private stop = (): void => {}
+  private tail = Buffer.alloc(0)
+
+  constructor(outgoing: ServerResponse, options: KeepAliveOptions) {
+    this.outgoing = outgoing
+    this.options = options
+    this.sentAt = options.now()
+    this.wait(options.keepAliveMs)
+    outgoing.once('close', () => this.stop())
+  }
+
+  /** Bytes of the stream that are sent by the caller. */
+  sent(chunk: Buffer): void {
+    this.sentAt = this.options.now()
+    this.tail =
+      chunk.length >= TAIL_BYTES
+        ? Buffer.from(chunk.subarray(-TAIL_BYTES))
+        : Buffer.concat([this.tail, chunk]).subarray(-TAIL_BYTES)
+  }
+
+  private wait(ms: number): void {
+    this.stop = this.options.setTimer(ms, () => this.tick())
+  }
+
+  private tick(): void {
+    const { outgoing, tail, options } = this
+    const leftMs = this.sentAt + options.keepAliveMs - options.now()
+    if (leftMs > 0) return this.wait(leftMs)
+    // a client that does not read gets no more to read
+    const takesMore = !outgoing.writableEnded && !outgoing.writableNeedDrain
+    if (takesMore && (tail.length === 0 || EVENT_END.test(tail.toString('latin1'))))
+      outgoing.write(COMMENT)
+    this.wait(options.keepAliveMs)
+  }
+}
+
+let waiting: (() => void)[] = []
+
+const run = (): void => {
+  const works = waiting
+  waiting = []
+  for (const work of works) work()
+}
+
+/**
+ * Runs the work at the end of this tick of the event loop, after its input was handled, together with
+ * all other work put off in the same tick and in the same order. Writes that go out together wake
+ * their readers once instead of one by one.
+ * @param work must not throw
+ */
+export const atEndOfTick = (work: () => void): void => {
+  if (waiting.length === 0) setImmediate(run)
+  waiting.push(work)
+}
 
 /** The upstream whose answer, or failure, an exchange ended with. */
 export interface AnsweredBy {

@@ -7,7 +7,7 @@ import {
   type SliceAsk,
   type SliceGrant,
 } from '../../core/keys/account.ts'
-import { firstDayOf } from '../../core/keys/budget.ts'
+import { firstDayOf } from '../../core/keys/issued-key.ts'
 import type { KeyStore } from '../store.ts'
 import type { Connection } from './base/database.ts'
 import { keyAccounts, keySlices } from './base/schema.ts'

@@ -10,7 +10,7 @@ import type {
 } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { factRule } from '../../core/route/fact-rule.ts'
+import { factRule } from '../../core/route/early.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { similarity } from '../../core/answer/similarity.ts'

@@ -5,7 +5,7 @@
 import { batchOf } from '../../core/log/exchange-batch.ts'
 import type { ExchangeRecord, StoredRecord } from '../../core/log/record.ts'
 import { compileMatcher } from '../../core/match/match.ts'
-import { boughtId, clientId, followedTemplate, movedTo } from '../../core/template/follow.ts'
+import { boughtId, clientId, followedTemplate, movedTo } from '../../core/template/version.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'

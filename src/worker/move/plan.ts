@@ -4,9 +4,14 @@ import { groupBy } from '../../core/group-by.ts'
 import { conversationsOf, drawSpread, randomPart } from '../../core/learn/bursts.ts'
 import { HELD_OUT_MS, randomOfReading } from '../../core/learn/split.ts'
 import type { ModelAnswer } from '../../core/move/move-report.ts'
-import { boughtId, clientId, followedTemplate, sourcesOf } from '../../core/template/follow.ts'
+import {
+  boughtId,
+  clientId,
+  followedTemplate,
+  sourcesOf,
+  areSiblings,
+} from '../../core/template/version.ts'
 import type { Template } from '../../core/template/template.ts'
-import { areSiblings } from '../../core/template/version.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import type { FoundRecords, Store } from '../../store/store.ts'
 import { expectedCost, mostUsd } from '../answers/ask-model.ts'

@@ -7,7 +7,7 @@ import {
   type SliceAsk,
   type SliceGrant,
 } from '../../../src/core/keys/account.ts'
-import { firstDayOf } from '../../../src/core/keys/budget.ts'
+import { firstDayOf } from '../../../src/core/keys/issued-key.ts'
 
 interface Slice {
   usd: number

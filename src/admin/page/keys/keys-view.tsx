@@ -1,13 +1,16 @@
 /** The issued keys with their limits and what they spent; a new one is shown once. */
 import type { BodyData } from 'hono/utils/body'
-import { BUDGET_PERIODS } from '../../../core/keys/budget.ts'
-import type { KeyLimits, IssuedKey } from '../../../core/keys/issued-key.ts'
+import {
+  BUDGET_PERIODS,
+  budgetNote,
+  type IssuedKey,
+  type KeyLimits,
+} from '../../../core/keys/issued-key.ts'
 import { budgetOf, MAX_KEY_NAME_CHARS, modelNames, newKey } from '../../../core/keys/new-key.ts'
 import { AppError } from '../../../errors.ts'
 import { BASE, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { TOKEN_FIELD, Action } from '../parts/form.tsx'
-import { budgetNote } from '../../../core/keys/budget-note.ts'
 import { readKeySpends, type KeySpend } from '../../../savings/key-spend.ts'
 import { Badge, Notice, Time } from '../parts/figures.tsx'
 import { usd, whole } from '../parts/format.ts'

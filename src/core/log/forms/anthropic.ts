@@ -19,9 +19,11 @@ import {
   textOf,
   unpacked,
   type Fields,
+  foundExchange,
+  type Found,
+  type LogForm,
+  momentOf,
 } from './fields.ts'
-import { foundExchange, type Found, type LogForm } from './form.ts'
-import { momentOf } from './moment.ts'
 
 /** Of a message that is asked with; a model's thoughts are not part of a chat completion. */
 const READ_BLOCKS = new Set(['text', 'image', 'tool_use', 'tool_result'])

@@ -8,9 +8,20 @@
  * list of messages, or as an object of messages and tools, and `output` as one message (langfuse-python, `openai.py`).
  */
 import { completionOf, givenParameters, usageOf, type Tokens } from './chat.ts'
-import { countOf, fieldsIn, isEmpty, isObject, unpacked, nameOf, type Fields } from './fields.ts'
-import { foundExchange, readEach, type Found, type LogForm } from './form.ts'
-import { momentOf } from './moment.ts'
+import {
+  countOf,
+  fieldsIn,
+  isEmpty,
+  isObject,
+  unpacked,
+  nameOf,
+  type Fields,
+  foundExchange,
+  readEach,
+  type Found,
+  type LogForm,
+  momentOf,
+} from './fields.ts'
 
 /** Of `GET /api/public/v2/observations` and of the export to blob storage, which can leave groups out. */
 const HOW = 'export it with the field groups core, basic, io, metadata, model and usage'

@@ -16,9 +16,11 @@ import {
   textOf,
   unpacked,
   type Fields,
+  foundExchange,
+  type Found,
+  type LogForm,
+  momentOf,
 } from './fields.ts'
-import { foundExchange, type Found, type LogForm } from './form.ts'
-import { momentOf } from './moment.ts'
 
 const STORE = 'set general_settings.store_prompts_in_spend_logs: true'
 /** `LITELLM_TRUNCATED_PAYLOAD_FIELD`, within texts that were cut for the database. */

@@ -6,6 +6,14 @@
  * `gen-ai-tool-definitions.json` (their values, structured or as JSON texts); the types of parts were checked against
  * `opentelemetry-util-genai` 1.1b0 (`types.py`). `gen_ai.usage.input_tokens` contains cached
  * tokens. A span knows no schema of its answer, so `response_format` is missing in the exchange.
+ *
+ * The messages of a span in the conventions before 1.37, as events.
+ *
+ * Defined by open-telemetry/semantic-conventions: up to 1.27 `gen_ai.content.prompt` and `gen_ai.content.completion`
+ * with the messages as JSON in the attributes `gen_ai.prompt` and `gen_ai.completion`; from 1.28 to 1.36
+ * `gen_ai.<role>.message` and `gen_ai.choice`, of which each has one message. Where these are events of a span, Azure's
+ * clients write the message as JSON in the attribute `gen_ai.event.content` (Azure/azure-sdk-for-python,
+ * `azure-ai-inference`), others as attributes `content`, `role` and `tool_calls`.
  */
 import type { ChatMessage, ContentPart, FinishReason } from '../../../openai/chat.ts'
 import { answerText, callOf, completionOf, contentOf, usageOf, type Tokens } from './chat.ts'
@@ -18,11 +26,95 @@ import {
   textOf,
   unpacked,
   type Fields,
+  fieldsIn,
+  membersOf,
+  foundExchange,
+  type Found,
+  type LogForm,
+  momentOf,
 } from './fields.ts'
-import { foundExchange, type Found, type LogForm } from './form.ts'
-import { momentOf } from './moment.ts'
-import { attributesOf, spansOf } from './otlp.ts'
-import { eventMessages } from './span-events.ts'
+
+/** Messages as chat completions have them. */
+interface EventMessages {
+  messages: Fields[]
+  answer: Fields | null
+  finishReason: unknown
+}
+
+const MESSAGE = /^gen_ai\.(system|user|assistant|tool)\.message$/
+
+interface SpanEvent {
+  name: string
+  body: Fields
+}
+
+const eventOf = ({ name, attributes }: Fields): SpanEvent => {
+  const all = attributesOf(attributes)
+  return { name: textOf(name), body: { ...all, ...fieldsIn(all['gen_ai.event.content']) } }
+}
+
+const messageOf = (body: Fields, role: string): Fields => {
+  const calls = unpacked(body['tool_calls'])
+  const { role: named, content, id } = body
+  return {
+    role: typeof named === 'string' ? named : role,
+    content: content ?? null,
+    ...(!isEmpty(calls) && { tool_calls: calls }),
+    ...(role === 'tool' && { tool_call_id: id ?? body['tool_call_id'] }),
+    ...membersOf(body, ['name']),
+  }
+}
+
+/** `message` of a choice may be JSON, a text, or missing, with its members beside it. */
+const choiceOf = ({ message, ...beside }: Fields): Fields => {
+  const found = unpacked(message)
+  return typeof found === 'string'
+    ? { role: 'assistant', content: found }
+    : messageOf(isEmpty(found) ? beside : fieldsIn(found), 'assistant')
+}
+
+/** @returns null where no event has a message */
+const eventMessages = (events: unknown): EventMessages | null => {
+  const read = objectsIn(events).map(eventOf)
+  const messages = read.flatMap(({ name, body }) => {
+    if (name === 'gen_ai.content.prompt') return objectsIn(unpacked(body['gen_ai.prompt']))
+    const role = MESSAGE.exec(name)?.[1]
+    return role === undefined ? [] : [messageOf(body, role)]
+  })
+  if (messages.length === 0) return null
+  const choice = read.find(({ name }) => name === 'gen_ai.choice')
+  const completion = read.find(({ name }) => name === 'gen_ai.content.completion')
+  const [completed = null] = objectsIn(unpacked(completion?.body['gen_ai.completion']))
+  return {
+    messages,
+    answer: choice === undefined ? completed : choiceOf(choice.body),
+    finishReason: choice?.body['finish_reason'],
+  }
+}
+
+/**
+ * Values of OTLP in JSON, as plain values. Defined by open-telemetry/opentelemetry-proto
+ * (`opentelemetry/proto/common/v1/common.proto`, `AnyValue`) and the specification of OTLP, "JSON Protobuf Encoding":
+ * lowerCamelCase names, and 64 bit numbers as decimal texts.
+ */
+const valueOf = (value: unknown): unknown => {
+  if (!isObject(value)) return null
+  const { stringValue, intValue, doubleValue, boolValue, arrayValue, kvlistValue } = value
+  if (intValue !== undefined) return Number(textOf(intValue))
+  if (isObject(arrayValue)) return objectsIn(arrayValue['values']).map(valueOf)
+  if (isObject(kvlistValue)) return attributesOf(kvlistValue['values'])
+  return stringValue ?? doubleValue ?? boolValue ?? null
+}
+
+/** Attributes of a span, an event or a nested value, by key. */
+export const attributesOf = (list: unknown): Fields =>
+  Object.fromEntries(objectsIn(list).map(({ key, value }) => [textOf(key), valueOf(value)]))
+
+/** All spans of an export, which a file has one of on each line. */
+const spansOf = (resourceSpans: unknown): Fields[] =>
+  objectsIn(resourceSpans)
+    .flatMap(({ scopeSpans }) => objectsIn(scopeSpans))
+    .flatMap(({ spans }) => objectsIn(spans))
 
 const HOW =
   'set OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_latest_experimental and ' +
