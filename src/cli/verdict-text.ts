@@ -1,11 +1,9 @@
 /** Renders a verdict and the log that it is of. */
-import { checkerPromise } from '../core/gate/checker.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
-import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
 import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
-import type { FieldFigures } from '../core/answer/field-figures.ts'
 import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
+  Internalization,
   InternalizationPlan,
   Population,
   ProvenVerdict,
@@ -13,54 +11,11 @@ import type {
 import { dollars } from '../core/cost/economics.ts'
 import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/promise.ts'
 import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
+import { cellText, type FactTable } from '../views/facts.ts'
+import { fieldsTable, otherFieldsText, verdictLines, verdictTables } from '../views/say-verdict.ts'
 import { visibleName } from '../visible-text.ts'
 import { percent, table } from './output.ts'
 import { compact } from '../core/lists.ts'
-
-const armsTable = ({ arm: winner, arms }: Verdict): string =>
-  table([
-    ['arm', 'rows', 'agreement', 'coverage', 'of answered', 'bound', 'threshold'],
-    ...arms.map((arm, index) => [
-      `${arm.arm}${index === winner ? ' *' : ''}`,
-      arm.rows,
-      percent(arm.agreement),
-      percent(arm.coverage),
-      percent(arm.agreementAnswered),
-      percent(arm.agreementAnsweredBound),
-      arm.threshold === null ? 'none' : `${arm.confidence} ≥ ${arm.threshold.toFixed(4)}`,
-    ]),
-  ])
-
-const samplesTable = (samples: ArmFigures['samples']): string =>
-  table([
-    ['sample', 'rows', 'answered', 'worth', 'agreement', 'lower bound'],
-    ...(
-      [
-        ['traffic', samples.traffic],
-        ['unseen questions', samples.unseen],
-      ] as const
-    ).map(([name, { rows, answered, effectiveRows, agreement, bound }]) => [
-      name,
-      rows,
-      answered,
-      Math.round(effectiveRows),
-      percent(agreement),
-      percent(bound),
-    ]),
-  ])
-
-const slicesTable = (slices: ArmFigures['slices']): string =>
-  table([
-    ['slice', 'rows', 'agreement', 'lower bound', 'upstream', ''],
-    ...slices.map(({ slice, rows, agreement, lowerBound, upstreamAgreement, holds }) => [
-      slice,
-      rows,
-      percent(agreement),
-      percent(lowerBound),
-      percent(upstreamAgreement),
-      holds ? 'holds' : 'fails',
-    ]),
-  ])
 
 const repeatsText = ({ questions, changed, changedShare, examples }: Repeats): string =>
   changed === 0
@@ -115,26 +70,11 @@ export const judgedText = ({ says, audits }: JudgeReading, spentUsd: number): st
     `the judge has cost ${dollars(spentUsd)} for this proof`,
   ].join('\n')
 
-const changeText = ({ change, upstreamAgreement }: Verdict): string[] =>
-  change === null
-    ? [
-        'compared with the log: without UPSTREAM_API_KEY, no allowance is made for contradictions of the upstream',
-      ]
-    : [
-        `compared with new answers of the upstream, which was asked twice: it repeats ${percent(upstreamAgreement)} of its answers; ` +
-          `for ${change.changed} of ${change.rows} requests, both new answers agree and differ from the log`,
-      ]
-
-const fieldsTable = ({ rows, answered, fields, others }: FieldFigures): string =>
-  compact([
-    `${rows} answers compared by field, ${answered} of them above the threshold`,
-    fields.length > 0 &&
-      table([
-        ['field that disagrees', 'answers', 'above the threshold'],
-        ...fields.map((field) => [visibleName(field.path), field.rows, field.answered]),
-      ]),
-    others !== 0 && `${others} further fields disagree`,
-  ]).join('\n')
+const factsText = ({ columns, rows }: FactTable): string =>
+  table([
+    columns.map((column) => (typeof column === 'string' ? column : column.number)),
+    ...rows.map((cells) => cells.map(cellText)),
+  ])
 
 const judgeText = (
   { judge: admission, margin, verdict }: ProvenVerdict,
@@ -148,28 +88,19 @@ const judgeText = (
   return [says.join('\n')]
 }
 
-const streamingText = (winner: ArmFigures | undefined): string[] => {
-  if (winner?.streamsEarly !== true) return []
-  const found = Object.entries(winner.foundLate ?? {}).map(([reason, rows]) => `${rows} ${reason}`)
-  const faults = found.length === 0 ? 'none has such a fault' : found.join(', ')
-  return [`${EARLY_PROMISE} Of ${winner.rows} held-out answers: ${faults}.`]
-}
-
-/**
- * The decision, every arm, and the samples, slices and fields of the winning arm.
- * @param rules for fields, of the plan
- */
-export const verdictText = (verdict: ProvenVerdict, rules?: readonly FieldRule[]): string => {
-  const winner = verdict.arms[verdict.arm]
+/** The decision, and what a person who looks at the page reads of it. @param model the upstream's */
+export const verdictText = (
+  row: Internalization,
+  verdict: ProvenVerdict,
+  model = 'the upstream'
+): string => {
+  const { fields } = verdict
   return compact([
     `${verdict.verdict}: ${verdict.reason}`,
-    armsTable(verdict),
-    winner !== undefined && samplesTable(winner.samples),
-    winner !== undefined && winner.slices.length > 0 && slicesTable(winner.slices),
-    verdict.fields !== undefined && fieldsTable(verdict.fields),
-    ...(verdict.checker === undefined ? [] : checkerPromise(verdict.checker, verdict.margin)),
-    ...changeText(verdict),
-    ...judgeText(verdict, rules),
-    ...streamingText(winner),
+    verdictLines(row, verdict, model).join('\n'),
+    ...verdictTables(verdict, model).map(factsText),
+    fields !== undefined && fields.fields.length > 0 && factsText(fieldsTable(fields)),
+    fields !== undefined && otherFieldsText(fields),
+    ...judgeText(verdict, row.plan?.answers.fields),
   ]).join('\n\n')
 }

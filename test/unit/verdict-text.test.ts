@@ -26,6 +26,8 @@ const verdict = decide({
   burstMs: 0,
 })
 
+const ROW = exampleApproved()
+
 describe('populationText', () => {
   it('says what a head does not read, where there is something', () => {
     const { population } = exampleApproved().plan!
@@ -44,29 +46,30 @@ describe('verdictText', () => {
       fields: [{ path: 'order.id\u202E', rows: 12, answered: 3 }],
       others: 2,
     }
-    const text = verdictText({ ...verdict, fields })
-    expect(text).toContain('180 answers compared by field, 150 of them above the threshold')
-    expect(text).toMatch(/order\.id\\u202e +12 +3/)
+    const text = verdictText(ROW, { ...verdict, fields })
+    expect(text).toMatch(/order\.id\\u202e +12 +6\.7 % +3/)
     expect(text).toContain('2 further fields disagree')
-    expect(verdictText(verdict)).not.toContain('by field')
+    expect(verdictText(ROW, verdict)).not.toContain('Disagree')
   })
 
   it('shows the winner with both samples and its slices', () => {
-    const lines = verdictText(verdict).split('\n')
+    const lines = verdictText(ROW, verdict).split('\n')
     expect(lines[0]).toContain('promote')
     expect(lines.find((line) => line.startsWith('query-only *'))).toContain('90.0 %')
     expect(lines.find((line) => line.startsWith('traffic'))).toMatch(/200 +180 +180 +99\.4 %/)
     expect(lines.find((line) => line.startsWith('unseen questions'))).toMatch(
       /100 +100 +100 +99\.0 %/
     )
-    expect(lines.find((line) => line.startsWith('plan=pro'))).toMatch(/100 +99\.0 %.*holds/)
+    expect(lines.find((line) => line.startsWith('plan=pro'))).toMatch(
+      /100 +99\.0 %.*keeps the promise/
+    )
   })
 
   it('says what the answers were compared with', () => {
-    expect(verdictText(verdict)).toContain('compared with the log')
+    expect(verdictText(ROW, verdict)).toContain('The answers are compared with those of the log.')
     const change = { rows: 300, changed: 2, noisy: 1, pValue: 0.2, isChanged: false }
-    expect(verdictText({ ...verdict, change, upstreamAgreement: 0.97 })).toContain(
-      'which was asked twice: it repeats 97.0 % of its answers; for 2 of 300 requests, both new answers agree and differ from the log'
+    expect(verdictText(ROW, { ...verdict, change, upstreamAgreement: 0.97 })).toContain(
+      'the upstream gave the same answer twice in 97.0 % of the cases that would be answered. For 2 requests, both new answers agree and differ from the logged one.'
     )
   })
 })

@@ -24,7 +24,6 @@ import { EXIT } from '../../process/exit.ts'
 import { noteText } from '../options.ts'
 import { print, writeError, type OutputOptions, type Screen } from '../output.ts'
 import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
-import { holdoutText } from '../../core/internalization/holdout-time.ts'
 import { planRulesText, populationText, verdictText } from '../verdict-text.ts'
 import { itemAt } from '../../core/lists.ts'
 
@@ -107,22 +106,19 @@ const internalizeThere = async (
   })
 }
 
-const resultText = (
-  { id, state, plan, verdict, templateVersion }: Internalization,
-  titles: Titles
-): string =>
-  [
+const resultText = (row: Internalization, titles: Titles): string => {
+  const { id, state, plan, verdict, templateVersion } = row
+  return [
     `${internalizationTitle({ id, templateVersion }, titles)}: ${state.name}`,
-    ...(plan === null
-      ? []
-      : [populationText(plan.population), holdoutText(plan), ...planRulesText(plan)]),
-    ...(verdict === null ? [] : [verdictText(verdict, plan?.answers.fields)]),
+    ...(plan === null ? [] : [populationText(plan.population), ...planRulesText(plan)]),
+    ...(verdict === null ? [] : [verdictText(row, verdict)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),
     ...(state.name === 'approval'
       ? [`to make it live, run: promptintern promote ${titles.id(templateVersion)}`]
       : []),
   ].join('\n')
+}
 
 interface InternalizeOptions extends OutputOptions {
   reason?: string

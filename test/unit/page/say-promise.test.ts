@@ -1,10 +1,6 @@
 /** How a promise stands: green only where its bound keeps it. */
 import { describe, expect, it } from 'vitest'
-import {
-  liveAgreement,
-  sliceStanding,
-  standingOf,
-} from '../../../src/admin/page/internalization/say/say-promise.ts'
+import { liveAgreement, sliceStanding, standingOf } from '../../../src/views/say-verdict.ts'
 import { exampleEvidence } from '../../kit/records/rollout.ts'
 
 describe('a promise', () => {

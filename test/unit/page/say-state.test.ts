@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { sayApproval, sayLoss } from '../../../src/admin/page/internalization/say/say-rollout.ts'
 import { sayState, type Situation } from '../../../src/admin/page/internalization/say/say-state.ts'
-import { sayPromise, sayWinner } from '../../../src/admin/page/internalization/say/say-verdict.ts'
+import { verdictLines } from '../../../src/views/say-verdict.ts'
 import { decide } from '../../../src/core/gate/gate.ts'
 import type {
   Internalization,
@@ -12,6 +12,8 @@ import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
 import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'
 import { exampleEvidence, exampleReport, STAGED } from '../../kit/records/rollout.ts'
 import { heldOutRow } from '../../kit/records/held-out-row.ts'
+
+const linesOf = (row: Internalization): string[] => verdictLines(row, row.verdict!, 'gpt-4o-mini')
 
 const said = (row: Internalization, changes: Partial<Situation> = {}) =>
   sayState({
@@ -57,10 +59,10 @@ describe('one that waits for approval', () => {
     expect(says[0]).toMatch(
       /^It would answer 5\d\.\d % of the requests without the prompt; of these at least 9[5-9]\.\d % agree with gpt-4o-mini \(9\d\.\d % were observed, on 5\d\d of 1,000 held-out requests\)\. gpt-4o-mini answers the rest\.$/
     )
-    expect(sayPromise(PROVEN, 'gpt-4o-mini')).toBe(
+    expect(linesOf(row)).toContain(
       'The promise is an agreement of at least 95.0 %: the margin is 5 points.'
     )
-    expect(sayWinner(row)).toBe(
+    expect(linesOf(row)).toContain(
       'It is a small model with a LoRA that was trained without the prompt from the beginning, on the base model base. All training took 1 min.'
     )
     expect(sayApproval(STAGED, 'gpt-4o-mini')).toBe(
@@ -70,7 +72,8 @@ describe('one that waits for approval', () => {
 
   it('allows for an upstream that contradicts itself', () => {
     const { verdict } = exampleApproved()
-    expect(sayPromise({ ...verdict!, upstreamAgreement: 0.98 }, 'gpt-4o-mini')).toBe(
+    const row = exampleApproved('a', { verdict: { ...verdict!, upstreamAgreement: 0.98 } })
+    expect(linesOf(row)).toContain(
       'gpt-4o-mini agrees with its own second answers in 98.0 % of the cases. The promise is an agreement at most 5 points lower: at least 93.0 %.'
     )
   })
@@ -82,7 +85,7 @@ describe('one that waits for approval', () => {
     const [figures] = PROVEN.arms
     const verdict = { ...PROVEN, arm: 0, arms: [{ ...figures!, arm: arm.name }] }
     const row = exampleApproved('a', { verdict, plan: { ...plan!, arms: [arm] } })
-    expect(sayWinner(row)).toBe(
+    expect(linesOf(row)).toContain(
       'It is gpt-6-luna, another model of the upstreams, which reads the whole prompt.'
     )
     expect(said(row).says[0]).toMatch(/^It would answer .* of the requests in its place; of these/)
@@ -93,8 +96,8 @@ describe('one that waits for approval', () => {
     const [first, second] = plan!.arms
     const head = { ...second!, name: 'label-head' as const, encoder: 'minilm' }
     const row = exampleApproved('a', { plan: { ...plan!, arms: [first!, head] } })
-    expect(sayWinner(row)).toMatch(
-      /^Of 2 candidates that were trained, the winner is a label head.*on the sentence encoder minilm\. All training took 2 min\.$/
+    expect(linesOf(row).join('\n')).toMatch(
+      /^Of 2 candidates that were trained, the winner is a label head.*on the sentence encoder minilm\. All training took 2 min\.$/m
     )
   })
 

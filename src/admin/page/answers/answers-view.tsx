@@ -1,6 +1,7 @@
 /** Held-out answers of an internalization beside those of the upstream, for the person who decides. */
-import { Badge, type Tone } from '../parts/figures.tsx'
-import { percent, whole } from '../parts/format.ts'
+import { Badge } from '../parts/figures.tsx'
+import type { Tone } from '../../../views/facts.ts'
+import { percent, whole } from '../../../views/format.ts'
 import { recordPath, internalizationPath, withQuery } from '../address.ts'
 import { Line, Text } from '../parts/text.tsx'
 import {

@@ -4,12 +4,12 @@ import { stageName, type RolloutSettings, type RolloutStage } from '../../../cor
 import { stageProgress } from '../../../lifecycle/rollout-report.ts'
 import { recordPath } from '../address.ts'
 import { Badge, Figures, Time, type FigureProps } from '../parts/figures.tsx'
-import { counted, percent } from '../parts/format.ts'
+import { counted, percent } from '../../../views/format.ts'
 import { InternalizationLink, TemplateName } from '../links.tsx'
 import { StateBadge } from '../parts/state.tsx'
 import { Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
-import { liveAgreement, promiseOf, standingOf, type Agreement } from './say/say-promise.ts'
+import { liveAgreement, promiseOf, standingOf, type Agreement } from '../../../views/say-verdict.ts'
 import { sayState } from './say/say-state.ts'
 
 interface HeadProps {

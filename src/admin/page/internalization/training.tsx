@@ -8,7 +8,7 @@ import type {
 import type { FieldDescription } from '../../../core/form/describe-form.ts'
 import type { UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import { Figures } from '../parts/figures.tsx'
-import { duration, percent, shortPercent, whole } from '../parts/format.ts'
+import { duration, percent, shortPercent, whole } from '../../../views/format.ts'
 import { recordPath } from '../address.ts'
 import { Plot } from '../parts/plot.tsx'
 import { numbers, Table } from '../parts/table.tsx'

@@ -1,7 +1,7 @@
 /** A sentence of the overview with its colour, and the links that sentences share. */
 import type { Child } from 'hono/jsx'
 import { internalizationPath, withQuery } from '../address.ts'
-import type { Tone } from '../parts/figures.tsx'
+import type { Tone } from '../../../views/facts.ts'
 
 export interface Sentence {
   tone: Tone

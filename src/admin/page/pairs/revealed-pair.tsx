@@ -1,8 +1,9 @@
 /** An audited request with both answers, when a person may know whose they are. */
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { ShownPair } from '../../../lifecycle/ratings/rating.ts'
-import { Badge, Time, type Tone } from '../parts/figures.tsx'
-import { percent } from '../parts/format.ts'
+import { Badge, Time } from '../parts/figures.tsx'
+import type { Tone } from '../../../views/facts.ts'
+import { percent } from '../../../views/format.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'
 import { reasonText } from '../parts/reason-text.ts'
 import { recordPath } from '../address.ts'

@@ -1,6 +1,7 @@
 /** Figures with their names, times and states. */
 import type { Child } from 'hono/jsx'
 import { minuteText } from '../../../core/days.ts'
+import type { Tone } from '../../../views/facts.ts'
 
 export interface FigureProps {
   name: string
@@ -27,8 +28,6 @@ export const Figures = ({ figures }: { figures: FigureProps[] }) => (
 export const Time = ({ at }: { at: number }) => (
   <time datetime={new Date(at).toISOString()}>{minuteText(at)}</time>
 )
-
-export type Tone = 'good' | 'waits' | 'bad' | 'plain'
 
 /** Its colour repeats what its words say. */
 export const Badge = ({ tone, children }: { tone: Tone; children?: Child }) => (

@@ -1,5 +1,5 @@
 /** An interval of a share beside its limits, as a picture. */
-import { percent } from './format.ts'
+import { percent } from '../../../views/format.ts'
 
 export interface IntervalProps {
   /** what the share is of */

@@ -6,7 +6,8 @@ import {
 } from '../../../core/internalization/internalization.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../../lifecycle/rollout-report.ts'
-import { Badge, type Tone } from './figures.tsx'
+import { Badge } from './figures.tsx'
+import type { Tone } from '../../../views/facts.ts'
 import { Line } from './text.tsx'
 
 type StateName = InternalizationState['name']

@@ -1,6 +1,7 @@
 /** What became of a request, in words. Pure. */
 import type { RouteOutcome, StoredRecord } from '../../../core/log/record.ts'
-import { Badge, type Tone } from '../parts/figures.tsx'
+import { Badge } from '../parts/figures.tsx'
+import type { Tone } from '../../../views/facts.ts'
 import { reasonText } from '../parts/reason-text.ts'
 
 export const OUTCOME_WORDS: Record<RouteOutcome['outcome'] | 'bought', string> = {

@@ -16,7 +16,7 @@ import {
 } from '../../../../lifecycle/rollout-report.ts'
 import { internalizationPath } from '../../address.ts'
 import { Action, type ActionProps } from '../../parts/form.tsx'
-import { shortPercent, whole } from '../../parts/format.ts'
+import { shortPercent, whole } from '../../../../views/format.ts'
 import { sayApproval, sayStage } from '../say/say-rollout.ts'
 import { ShareFields } from './share-fields.tsx'
 

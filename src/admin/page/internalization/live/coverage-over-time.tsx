@@ -3,7 +3,7 @@ import { hasMoved, type CoverageStep } from '../../../../core/internalization/co
 import { minuteText } from '../../../../core/days.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { capitalText, gainText } from '../../../../lifecycle/rollout-report.ts'
-import { percent } from '../../parts/format.ts'
+import { percent } from '../../../../views/format.ts'
 import { Plot } from '../../parts/plot.tsx'
 
 const SECOND_MS = 1000

@@ -4,7 +4,7 @@ import type { EvidencePoint } from '../../../../core/rollout/evidence-path.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { capitalText, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import { minuteText } from '../../../../core/days.ts'
-import { percent, whole } from '../../parts/format.ts'
+import { percent, whole } from '../../../../views/format.ts'
 import { Plot } from '../../parts/plot.tsx'
 
 export interface EvidenceProps {

@@ -4,7 +4,7 @@ import type { OutcomeFigures } from '../../../../core/outcomes/outcome-figures.t
 import { differenceText, unsureText } from '../../../../core/outcomes/outcome-text.ts'
 import { capitalText } from '../../../../lifecycle/rollout-report.ts'
 import { Figures } from '../../parts/figures.tsx'
-import { percent, whole } from '../../parts/format.ts'
+import { percent, whole } from '../../../../views/format.ts'
 import { Interval } from '../../parts/interval.tsx'
 import { numbers, Table } from '../../parts/table.tsx'
 

@@ -13,7 +13,7 @@ import {
 import type { WithheldPart } from '../../../../core/rollout/withheld.ts'
 import { outcomeName } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
-import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
+import { percent, shortPercent, usd, whole } from '../../../../views/format.ts'
 import { Interval } from '../../parts/interval.tsx'
 import { numbers, Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'

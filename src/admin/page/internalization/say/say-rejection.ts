@@ -10,7 +10,7 @@ import type {
   Population,
 } from '../../../../core/internalization/internalization.ts'
 import { isHead, modelOfArm, type ArmName } from '../../../../core/learn/schedule.ts'
-import { percent, points, whole } from '../../parts/format.ts'
+import { percent, points, whole } from '../../../../views/format.ts'
 
 export interface SaidRejection {
   /** the cause, in a sentence */

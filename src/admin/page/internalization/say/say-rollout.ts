@@ -18,7 +18,7 @@ import {
   type RolloutProgress,
   type RolloutReport,
 } from '../../../../lifecycle/rollout-report.ts'
-import { percent, shortPercent } from '../../parts/format.ts'
+import { percent, shortPercent } from '../../../../views/format.ts'
 import { said, type Said } from './said.ts'
 
 const TAKES_BACK = 'If its answers break the promise, the route is rolled back automatically.'

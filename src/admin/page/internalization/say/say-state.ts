@@ -10,10 +10,10 @@ import type {
   StageProgress,
 } from '../../../../core/internalization/stage-progress.ts'
 import { judgeCostText } from '../../../../lifecycle/read-judge.ts'
-import { duration, whole } from '../../parts/format.ts'
+import { duration, whole } from '../../../../views/format.ts'
 import { sayRejection } from './say-rejection.ts'
 import { sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
-import { armText, sayAnswers } from './say-verdict.ts'
+import { armText, sayAnswers } from '../../../../views/say-verdict.ts'
 import { said, type Said } from './said.ts'
 
 export interface Situation extends LiveSituation {

@@ -1,6 +1,6 @@
 /** Figures as short texts. Pure. */
 
-export { counted } from '../../../core/cost/figure-text.ts'
+export { counted } from '../core/cost/figure-text.ts'
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
