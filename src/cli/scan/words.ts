@@ -8,8 +8,12 @@ import type { ScannedCaches } from '../../core/scan/scan.ts'
 import { termsText } from '../../core/terms/terms.ts'
 import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
-import { otherTitle, type CacheReport, type OtherCache } from '../../core/cache/cache-report.ts'
-import { cacheLines } from '../../core/cache/cache-text.ts'
+import {
+  otherTitle,
+  type CacheReport,
+  type OtherCache,
+  cacheLines,
+} from '../../core/cache/cache-report.ts'
 import { visibleName } from '../../visible-text.ts'
 import type { Titles } from '../titles.ts'
 import { count, share, usd } from '../../core/cost/figure-text.ts'

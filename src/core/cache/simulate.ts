@@ -3,8 +3,7 @@
  * and as they would be after mends. Prefixes are kept by model and credential, for the life of the cache.
  */
 import { itemAt } from '../lists.ts'
-import type { LaidPiece, LaidRequest, Layout } from './layout.ts'
-import type { TextCause } from './text-cause.ts'
+import type { LaidPiece, LaidRequest, Layout, TextCause } from './layout.ts'
 
 /** What can be mended by a change of the requests or of their times. */
 export type Mend = TextCause | 'tools-order' | 'tools-change' | 'gap' | 'several-models'

@@ -29,8 +29,7 @@ import { callsPerMonth, type AskedCalls, type TrafficWindow } from '../cost/temp
 import type { Template } from '../template/template.ts'
 import type { CoverageFigures } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
-import type { FoundTemplate } from './log-scan.ts'
-import type { Tally } from './tally.ts'
+import type { FoundTemplate, Tally } from './log-scan.ts'
 
 const HOURS_PER_MONTH = (365 / 12) * 24
 /** Of a head, with its evaluation. */

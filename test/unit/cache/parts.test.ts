@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { linesOf, PiecePool } from '../../../src/core/cache/piece.ts'
 import { Stretches } from '../../../src/core/cache/stretches.ts'
-import { causeOfTexts } from '../../../src/core/cache/text-cause.ts'
+import { causeOfTexts } from '../../../src/core/cache/layout.ts'
 
 const HOUR = 3_600_000
 

@@ -9,8 +9,7 @@ import {
   type Retirement,
 } from '../../../core/cost/retirements.ts'
 import type { Child } from 'hono/jsx'
-import { type CacheReport, otherTitle } from '../../../core/cache/cache-report.ts'
-import { causeText } from '../../../core/cache/cache-text.ts'
+import { type CacheReport, otherTitle, causeText } from '../../../core/cache/cache-report.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'

@@ -1,5 +1,5 @@
 /** Why the provider's cache is not read for the requests of a template. Pure. */
-import { cacheLines } from '../../../core/cache/cache-text.ts'
+import { cacheLines } from '../../../core/cache/cache-report.ts'
 import type { TemplateCache } from '../../../savings/caches.ts'
 import { Time } from '../parts/figures.tsx'
 import { Line } from '../parts/text.tsx'
