@@ -108,6 +108,18 @@ const DEFAULT_CHECKPOINT_SECONDS = 60
 /** Validation takes a third of a step's time a row, after each epoch. */
 const MAX_VALIDATION_ROWS = 512
 
+const checkHyperparameters = (given: FieldHyperparameters): void => {
+  const check = (holds: boolean, name: keyof FieldHyperparameters, rule: string): void => {
+    if (!holds) throw invalidRequest(`${name} must be ${rule}, not ${given[name]}`, name)
+  }
+  for (const name of ['epochs', 'batchSize', 'patience'] as const)
+    check(Number.isInteger(given[name]) && given[name] >= 1, name, 'a positive integer')
+  for (const name of ['layerRate', 'headRate'] as const) check(given[name] > 0, name, 'positive')
+  check(given.weightDecay >= 0, 'weightDecay', 'at least 0')
+  for (const name of ['warmup', 'swapShare', 'unknownShare'] as const)
+    check(given[name] >= 0 && given[name] < 1, name, 'from 0 to below 1')
+}
+
 const isBelow = (values: Int32Array, limit: (at: number) => number): boolean =>
   values.every((value, at) => value >= 0 && value < limit(at))
 
@@ -150,6 +162,7 @@ export const prepareFieldJob = (
     ...DEFAULTS,
     ...input.hyperparameters,
   }
+  checkHyperparameters(hyperparameters)
   if (rows.every(({ weight }) => weight === 0))
     throw invalidRequest('there are no rows to train on, or all have weight 0', 'rows')
   const examples = rows.map((row, at) => exampleOf(input, row, at))
