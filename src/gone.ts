@@ -4,7 +4,7 @@
  */
 const IN = '0.2'
 
-/** Of the environment, of the proxy and of its engines. */
+/** Of the environment, of the proxy and of its engines; with `=` one value of a setting that stays. */
 const SETTINGS: Record<string, string> = {
   DATABASE_CA_FILE: 'sslrootcert in DATABASE_URL names the file',
   JUDGE_SAME_FAMILY: 'a judge is always of another maker than the models that it judges',
@@ -37,6 +37,7 @@ const SETTINGS: Record<string, string> = {
   STEP_EVIDENCE: 'a stage may begin at a capital of 20',
   CHECK_SQL: 'CHECK_COMMAND or CHECK_URL compares SQL, such as the example in docs/check.md',
   LEARNING_CURVE: 'scan and the page say what more exchanges are worth, from how the route grew',
+  'ENGINE=tinker': 'ENGINE=http with a vLLM of your own serves loras (docs/gpu.md)',
   TINKER_BASE_MODEL: 'a vLLM of your own serves loras (docs/gpu.md)',
   TINKER_API_KEY: 'a vLLM of your own serves loras (docs/gpu.md)',
   TINKER_BASE_URL: 'a vLLM of your own serves loras (docs/gpu.md)',
@@ -90,7 +91,11 @@ export const GONE_NAMES = { settings: Object.keys(SETTINGS), verbs: Object.keys(
 /** @returns a sentence for each setting that is gone and has a value */
 export const goneSettings = (variables: Record<string, string | undefined>): string[] =>
   Object.entries(SETTINGS)
-    .filter(([name]) => (variables[name] ?? '') !== '')
+    .filter(([setting]) => {
+      const [name = '', value] = setting.split('=')
+      const given = variables[name] ?? ''
+      return value === undefined ? given !== '' : given === value
+    })
     .map(([name, instead]) => sentence(name, instead))
 
 /** @returns null: the verb is not gone */

@@ -182,3 +182,11 @@ describe.each(Object.entries(EXIT_CODES) as [Input, number][])('%s', (input, cod
     expect(error.message).not.toBe('')
   })
 })
+
+it('the address of the hub may have no secret, and is not repeated', async () => {
+  const env = { HF_ENDPOINT: 'https://user:s3cret@hub.example' }
+  const { stderr, code } = await outcomeOf({ words: ['models', 'pull', 'minilm'], env })
+  expect(code).toBe(2)
+  expect(stderr).toContain('HF_ENDPOINT: must have no user, password')
+  expect(stderr).not.toContain('s3cret')
+})

@@ -30,6 +30,12 @@ describe('a start with settings that are gone', () => {
     expect(message).toMatch(/PORT: /)
   })
 
+  it('says so of a value that is gone, too', () => {
+    expect((startWith({ ENGINE: 'tinker' }) as AppError).message).toMatch(
+      /ENGINE=tinker left in 0\.2: ENGINE=http with a vLLM/
+    )
+  })
+
   it('goes on where they are empty', () => {
     expect(startWith({ DATABASE_CA_FILE: '' })).toMatchObject({ port: 8787 })
   })
