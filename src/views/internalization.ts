@@ -9,6 +9,7 @@ import {
 } from '../core/internalization/internalization.ts'
 import type { JudgeProgress, StageProgress } from '../core/internalization/stage-progress.ts'
 import { FAULTS } from '../core/judge/planted-faults.ts'
+import type { AnswerType } from '../core/terms/terms.ts'
 import { AppError } from '../errors.ts'
 import { findInternalization } from '../lifecycle/find.ts'
 import { readJudge, type JudgeReading } from '../lifecycle/read-judge.ts'
@@ -67,7 +68,11 @@ const stateSchema = z
       name: z.literal('rejected'),
       reason: z.string(),
       isUntrained: z.literal(true).optional().describe('the reason was found before training'),
-      unconsented: z.string().optional().describe('type of answers that terms keep from training'),
+      unconsented: z
+        .custom<AnswerType>()
+        .openapi({ type: 'string' })
+        .optional()
+        .describe('type of answers that terms keep from training'),
     }),
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])

@@ -76,7 +76,9 @@ it('says in show who vouches for the answers, and what is not claimed', async ()
   expect(stdout).toContain('have no second answer of the upstream')
   expect(stdout).toContain('the judge has cost 0.00 USD for this proof')
   const { stdout: json } = await run('template', exampleTemplate().version, '--json')
-  expect(JSON.parse(json)).toMatchObject({ judged: { internalization: 'judged', spentUsd: 0 } })
+  expect(JSON.parse(json)).toMatchObject({
+    internalizations: [{ id: 'judged', judge: { spentUsd: 0 } }],
+  })
 })
 
 it('says in status what the judge of a running proof will cost', async () => {

@@ -10,7 +10,6 @@ import { minuteText } from '../../core/days.ts'
 import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
-import type { Economics } from '../../savings/economics.ts'
 import { readRetiresOn } from '../../savings/announced-retirements.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
@@ -20,7 +19,8 @@ import { liveRollouts } from '../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
 import { PAYS, stateName, stateText } from '../state-text.ts'
-import { valueIn } from '../../core/lists.ts'
+import { internalizationSummary } from '../../views/internalization.ts'
+import { templateSummaries, type ViewDeps } from '../../views/template.ts'
 
 /** number of the newest records from which the tenants are listed */
 const TENANT_RECORDS = 1000
@@ -48,43 +48,25 @@ interface StatusOptions {
   retiresOn: RetiresOn
 }
 
-const collect = async (
-  store: Store,
-  titles: Titles,
-  economics: Economics,
-  { rollout, retiresOn }: StatusOptions
-) => {
-  const labels = await store.templates.labels()
+const collect = async ({ store, economics }: ViewDeps, { rollout, retiresOn }: StatusOptions) => {
   const internalizations = await store.internalizations.list()
-  const routes = await store.routes.list()
   const listed = await store.templates.list()
-  const assessed = await economics.assess(listed)
+  const summaries = await templateSummaries({ store, economics }, listed)
   const rollouts = await liveRollouts(store, internalizations, rollout)
   const followers = followersOf(listed, internalizations)
-  const templates = await Promise.all(
-    listed.map(async (template) => ({
-      version: template.version,
-      label: labels.get(template.version) ?? null,
-      name: titles.name(template.version),
-      tenant: template.tenant,
-      model: template.model,
-      movedFrom: template.movedFrom ?? null,
-      followers: followers.get(template.version) ?? [],
-      ...(await store.templates.stats(template.version)),
-      economics: valueIn(assessed, template.version),
-      internalizations: internalizations
-        .filter((row) => row.templateVersion === template.version)
-        .map(({ id, state, verdict, plan }) => ({
-          id,
-          state,
-          verdict,
-          modelsLeftOut: plan?.population.modelsLeftOut ?? [],
-          judge: plan?.judge ?? null,
-          rollout: rollouts.get(id) ?? null,
-        })),
-      route: routes.find((route) => route.template.version === template.version) ?? null,
-    }))
-  )
+  const templates = summaries.map((summary) => ({
+    ...summary,
+    followers: followers.get(summary.version) ?? [],
+    internalizations: internalizations
+      .filter((row) => row.templateVersion === summary.version)
+      .map((row) => ({
+        ...internalizationSummary(row),
+        modelsLeftOut: row.plan?.population.modelsLeftOut ?? [],
+        // before the verdict: what its proof will cost
+        judge: row.verdict === null ? (row.plan?.judge ?? null) : null,
+        rollout: rollouts.get(row.id) ?? null,
+      })),
+  }))
   const progress = await Promise.all(
     internalizations
       .filter((row) => row.state.name === 'training')
@@ -116,8 +98,8 @@ const templatesText = ({ templates }: Collected, titles: Titles): string => {
       ...templates.map((row) => [
         titles.id(row.version),
         row.name,
-        row.requests,
-        row.answered,
+        row.stats.requests,
+        row.stats.answered,
         newestState(row),
         PAYS[row.economics.verdict],
       ]),
@@ -142,8 +124,8 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
       const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
-  const planned = newest.verdict === null ? newest.judge : null
-  const judge = planned === null ? [] : [`${title}: ${visibleName(judgeCostText(planned))}`]
+  const judge =
+    newest.judge === null ? [] : [`${title}: ${visibleName(judgeCostText(newest.judge))}`]
   return [...remarks, ...leftOut, ...judge]
 }
 
@@ -162,7 +144,7 @@ const retirementLines = (
 ]
 
 const followLines = ({ version, movedFrom, model }: CollectedTemplate, titles: Titles): string[] =>
-  movedFrom === null
+  movedFrom === undefined
     ? []
     : [`${titles.title(version)} follows ${titles.title(movedFrom)} to ${visibleName(model)}`]
 
@@ -171,10 +153,13 @@ const status = (options: OutputOptions): Promise<void> =>
     const titles = await readTitles(store)
     const economics = await openStoreEconomics(store, config)
     const retiresOn = await readRetiresOn(store, await loadPrices(config))
-    const collected = await collect(store, titles, economics, {
-      rollout: config.rollout,
-      retiresOn,
-    })
+    const collected = await collect(
+      { store, economics },
+      {
+        rollout: config.rollout,
+        retiresOn,
+      }
+    )
     if (options.json) return print(collected)
     const tenants = table(
       [

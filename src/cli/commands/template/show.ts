@@ -14,13 +14,9 @@ import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import { minuteText } from '../../../core/days.ts'
-import type { TemplateCache } from '../../../savings/caches.ts'
-import type { Economics } from '../../../savings/economics.ts'
-import { judgeUsd } from '../../../savings/model-proof.ts'
-import { readJudge } from '../../../lifecycle/read-judge.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
-import { readEarlyAnswers, readyFor, changeText } from '../../../lifecycle/rollout-report.ts'
+import { readyFor, changeText } from '../../../lifecycle/rollout-report.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
@@ -29,11 +25,13 @@ import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
 import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
+import { internalizationView } from '../../../views/internalization.ts'
+import { templateView, type TemplateView, type ViewDeps } from '../../../views/template.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { judgedText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
-import { compact, valueIn } from '../../../core/lists.ts'
+import { compact } from '../../../core/lists.ts'
 
 interface RolloutHistory {
   id: string
@@ -133,21 +131,6 @@ const newestForm = async (store: Store, rows: Internalization[]): Promise<ShownF
   return { ...form, unexplained: await unexplainedAnswers(store, newest) }
 }
 
-/** Of the newest internalization with a verdict, where a judge vouches for it; else null. */
-const newestJudged = async (store: Store, rows: Internalization[]) => {
-  const newest = rows.findLast(({ verdict }) => verdict !== null)
-  const judged = newest === undefined ? null : await readJudge(store, newest)
-  if (newest === undefined || judged === null) return null
-  const spentUsd = await judgeUsd.read(store, newest.id)
-  return { internalization: newest.id, ...judged, spentUsd }
-}
-
-/** Of the newest internalization with a verdict; null: it holds answers back, or there is none. */
-const newestEarly = async (store: Store, rows: Internalization[]): Promise<EarlyAnswers | null> => {
-  const newest = rows.findLast(({ verdict }) => verdict !== null)
-  return newest === undefined ? null : readEarlyAnswers(store, newest)
-}
-
 const earlyTexts = (early: EarlyAnswers | null): string[] => {
   const text = early && earlyText(early)
   return text === null ? [] : [text]
@@ -218,61 +201,51 @@ const followLines = (
   ])
 
 const collect = async (
-  store: Store,
-  economics: Economics,
+  deps: ViewDeps,
   { settings, terms }: { settings: RolloutSettings; terms: TrainingTerms },
   wanted: string
 ) => {
+  const { store } = deps
   const template = await templateOf(store, wanted)
   const { version, model } = template
   const all = await store.internalizations.list()
   const internalizations = all.filter(({ templateVersion }) => templateVersion === version)
-  const route = (await store.routes.list()).find((row) => row.template.version === version)
+  const judged = internalizations.findLast(({ verdict }) => verdict !== null)
   return {
     template,
-    fields: await store.templates.fields(version),
-    label: (await store.templates.labels()).get(version) ?? null,
+    view: await templateView(deps, template),
     titles: await readTitles(store),
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
-    stats: await store.templates.stats(version),
-    economics: valueIn(await economics.assess([template]), version),
-    cache: (await economics.caches()).templates.get(version) ?? null,
     internalizations,
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
-    liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
     form: await newestForm(store, internalizations),
-    judged: await newestJudged(store, internalizations),
-    early: await newestEarly(store, internalizations),
+    newest: judged === undefined ? null : await internalizationView(store, judged),
     histories: await historiesOf(store, internalizations),
   }
 }
 
 /** With its date; nothing where nothing is to be mended. */
-const cachePart = (cache: TemplateCache | null): string[] => {
+const cachePart = (cache: TemplateView['cache']): string[] => {
   if (cache === null) return []
   const text = cacheText(cache)
   return text === '' ? [] : [`${text}\n  read from the log at ${minuteText(cache.at)} UTC`]
 }
 
+type Collected = Awaited<ReturnType<typeof collect>>
+
 const render = ({
   template,
-  fields,
+  view,
   titles,
-  followers,
-  stats,
-  economics,
-  cache,
   internalizations,
-  terms,
-  liveInternalizationId,
   rollouts,
-  form,
-  judged,
-  early,
-  histories,
-}: Awaited<ReturnType<typeof collect>>): string =>
-  compact([
+  ...known
+}: Collected): string => {
+  const { stats, economics, fields, liveInternalizationId } = view
+  const { terms, followers, form, newest, histories } = known
+  const judged = newest?.judge ?? null
+  return compact([
     table([
       [
         'template',
@@ -301,29 +274,34 @@ const render = ({
     ]),
     [...new Set(terms.map(termsText))].join('\n'),
     ...followLines(template, followers, titles),
-    ...cachePart(cache),
+    ...cachePart(view.cache),
     messagesText(template),
     slotsText(template),
     removedText(template),
     fields.length > 0 && fieldRulesText(fields),
     internalizationsText(internalizations, rollouts, form),
     judged !== null && judgedText(judged, judged.spentUsd),
-    ...earlyTexts(early),
+    ...earlyTexts(newest?.early ?? null),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
   ]).join('\n\n')
+}
+
+/** As the admin API has it, with all internalizations. */
+const jsonOf = async (store: Store, { view, followers, terms, internalizations }: Collected) => ({
+  ...view,
+  followers,
+  terms,
+  internalizations: await Promise.all(
+    internalizations.map((row) => internalizationView(store, row))
+  ),
+})
 
 export const showTemplate = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
     const terms = trainingTerms(config, await loadUpstreams(config, process.env))
     const settings = config.rollout
-    const collected = await collect(store, economics, { settings, terms }, version)
-    const { rollouts, titles, ...rest } = collected
-    if (!options.json) return print(render(collected))
-    print({
-      ...rest,
-      name: titles.name(rest.template.version),
-      rollouts: Object.fromEntries(rollouts),
-    })
+    const collected = await collect({ store, economics }, { settings, terms }, version)
+    print(options.json ? await jsonOf(store, collected) : render(collected))
   })
