@@ -84,8 +84,10 @@ esac`,
 const prepare = async (): Promise<void> => {
   const store = await openStore({ dataDir: prepared })
   await store.templates.upsert([TEMPLATE])
-  const records = Array.from({ length: 6 }, (_, index) => exampleRecord(index + 1))
-  await store.records.append(batchOf([...records, routedRecord(7, 'skipped')]))
+  // older ones would be deleted while a page runs
+  const at = Date.now() - 60_000
+  const records = Array.from({ length: 6 }, (_, index) => ({ ...exampleRecord(index + 1), at }))
+  await store.records.append(batchOf([...records, routedRecord(7, 'skipped', { at })]))
   await store.pairs.judge([examplePair(AUDITED)])
   await store.records.tagTemplate(
     records.map(({ id }) => id),
