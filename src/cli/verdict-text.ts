@@ -1,11 +1,9 @@
 /** Renders a verdict and the log that it is of. */
-import type { Repeats } from '../core/learn/dataset.ts'
 import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
 import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
   Internalization,
   InternalizationPlan,
-  Population,
   ProvenVerdict,
 } from '../core/internalization/internalization.ts'
 import { dollars } from '../core/cost/economics.ts'
@@ -13,42 +11,8 @@ import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/p
 import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { cellText, type FactTable } from '../views/facts.ts'
 import { fieldsTable, otherFieldsText, verdictLines, verdictTables } from '../views/say-verdict.ts'
-import { visibleName } from '../visible-text.ts'
-import { percent, table } from './output.ts'
+import { table } from './output.ts'
 import { compact } from '../core/lists.ts'
-
-const repeatsText = ({ questions, changed, changedShare, examples }: Repeats): string =>
-  changed === 0
-    ? `${questions} questions were repeated, each with the same answer`
-    : `${questions} questions were repeated; ${changed} of them (${percent(changedShare)} of the ` +
-      `exchanges) got different answers, for example in record ${examples[0]}`
-
-/** A summary of the log at the time when the rows were chosen. */
-export const populationText = ({
-  exchanges,
-  conversations,
-  outcomes,
-  repeats,
-  tooLong,
-  otherParameters,
-  cutByHead,
-  withoutPrompt,
-  modelsLeftOut = [],
-}: Population): string =>
-  compact([
-    `${exchanges} exchanges in ${conversations} conversations; ` +
-      Object.entries(outcomes)
-        .map(([kind, count]) => `${count} ${kind}`)
-        .join(', '),
-    repeats.questions !== 0 && repeatsText(repeats),
-    tooLong !== 0 && `${tooLong} training rows do not fit the base model's context`,
-    otherParameters !== 0 &&
-      `${otherParameters} training rows have parameters that too few requests have`,
-    cutByHead !== undefined &&
-      `a label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer`,
-    withoutPrompt !== null && `every stage trains without the prompt: ${withoutPrompt}`,
-    ...modelsLeftOut.map(visibleName),
-  ]).join('\n')
 
 /** None where every field is compared as it is, by equality, and in an answer that is held back. */
 export const planRulesText = ({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { populationText, verdictText } from '../../src/cli/verdict-text.ts'
+import { verdictText } from '../../src/cli/verdict-text.ts'
+import { populationLines } from '../../src/views/say-population.ts'
 import { decide } from '../../src/core/gate/gate.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
@@ -28,12 +29,14 @@ const verdict = decide({
 
 const ROW = exampleApproved()
 
-describe('populationText', () => {
+describe('populationLines', () => {
   it('says what a head does not read, where there is something', () => {
     const { population } = exampleApproved().plan!
-    expect(populationText(population)).toBe('4 exchanges in 4 conversations; 4 text')
-    expect(populationText({ ...population, cutByHead: { rows: 3, tokens: 256 } })).toContain(
-      '\na label head reads 256 tokens, and 3 training rows are longer'
+    expect(populationLines(population)).toEqual([
+      '4 requests of the log in 4 conversations; the upstream answered them with: 4 text (100.0 %).',
+    ])
+    expect(populationLines({ ...population, cutByHead: { rows: 3, tokens: 256 } })).toContain(
+      'A label head reads 256 tokens, and 3 training rows are longer.'
     )
   })
 })

@@ -24,7 +24,9 @@ import { EXIT } from '../../process/exit.ts'
 import { noteText } from '../options.ts'
 import { print, writeError, type OutputOptions, type Screen } from '../output.ts'
 import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
-import { planRulesText, populationText, verdictText } from '../verdict-text.ts'
+import { planRulesText, verdictText } from '../verdict-text.ts'
+import { populationLines } from '../../views/say-population.ts'
+import { visibleName } from '../../visible-text.ts'
 import { itemAt } from '../../core/lists.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
@@ -110,7 +112,9 @@ const resultText = (row: Internalization, titles: Titles): string => {
   const { id, state, plan, verdict, templateVersion } = row
   return [
     `${internalizationTitle({ id, templateVersion }, titles)}: ${state.name}`,
-    ...(plan === null ? [] : [populationText(plan.population), ...planRulesText(plan)]),
+    ...(plan === null
+      ? []
+      : [...populationLines(plan.population).map(visibleName), ...planRulesText(plan)]),
     ...(verdict === null ? [] : [verdictText(row, verdict)]),
     ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
     ...(state.name === 'failed' ? [state.cause] : []),

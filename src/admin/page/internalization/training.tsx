@@ -7,6 +7,7 @@ import type {
 } from '../../../core/internalization/internalization.ts'
 import type { FieldDescription } from '../../../core/form/describe-form.ts'
 import type { UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
+import { populationLines } from '../../../views/say-population.ts'
 import { Figures } from '../parts/figures.tsx'
 import { duration, percent, shortPercent, whole } from '../../../views/format.ts'
 import { recordPath } from '../address.ts'
@@ -71,69 +72,28 @@ const LossPlot = ({ arm: { name, results } }: { arm: Arm }) =>
     />
   )
 
-const Repeats = ({ repeats: { questions, changed, changedShare, examples } }: Population) => {
-  if (questions === 0) return null
-  if (changed === 0)
-    return <p>{whole(questions)} questions were repeated, each with the same answer.</p>
-  const [example] = examples
-  return (
-    <p>
-      {whole(questions)} questions were repeated. {whole(changed)} of them ({percent(changedShare)}{' '}
-      of the requests) got different answers, and a small model cannot agree with all of these.
-      {example !== undefined && (
-        <>
-          {' '}
-          <a href={recordPath(example)}>An example</a>
-        </>
-      )}
-    </p>
-  )
-}
-
-const outcomesText = ({ outcomes, exchanges }: Population): string =>
-  Object.entries(outcomes)
-    .toSorted(([, a], [, b]) => b - a)
-    .map(([kind, count]) => `${whole(count)} ${kind} (${percent(count / exchanges)})`)
-    .join(', ')
-
 const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
   const { population, trainRecordIds, holdoutRecordIds, unseenRecordIds } = plan
-  const { exchanges, conversations, tooLong, otherParameters, withoutPrompt, modelsLeftOut } =
-    population
+  const [example] = population.repeats.examples
   return (
     <>
       <Figures
         figures={[
-          {
-            name: 'Requests of the log',
-            value: whole(exchanges),
-            note: `in ${whole(conversations)} conversations`,
-          },
           { name: 'Questions to learn from', value: whole(trainRecordIds.length) },
           { name: 'Held out: traffic', value: whole(holdoutRecordIds.length) },
           { name: 'Held out: unseen questions', value: whole(unseenRecordIds.length) },
         ]}
       />
-      <p>The upstream answered them with: {outcomesText(population)}.</p>
-      <Repeats {...population} />
-      {tooLong > 0 && (
-        <p>{whole(tooLong)} questions were left out: they are too long for the base model.</p>
-      )}
-      {otherParameters > 0 && (
+      {populationLines(population).map((line) => (
         <p>
-          {whole(otherParameters)} questions were left out: too few requests have their parameters.
-        </p>
-      )}
-      {withoutPrompt !== null && (
-        <p>
-          Every stage was trained without the prompt: <Text text={withoutPrompt} />.
-        </p>
-      )}
-      {modelsLeftOut?.map((why) => (
-        <p>
-          <Text text={why} />.
+          <Text text={line} />
         </p>
       ))}
+      {example !== undefined && (
+        <p>
+          <a href={recordPath(example)}>An example</a> of a question with different answers
+        </p>
+      )}
     </>
   )
 }
