@@ -85,13 +85,6 @@ describe('pairs to rate', () => {
     expect(await page.view(linkIn(last, 'Next page'))).toContain(questionOf(1))
   })
 
-  it('are in an order of their own, so that the place says nothing', async () => {
-    await audited(Array.from({ length: 10 }, () => ({})))
-    const places = [...(await page.view(VIEW)).matchAll(/Answer A<\/small><bdi[^>]*>([^<]+)/g)]
-    const first = new Set(places.map(([, answer]) => answer))
-    expect(first).toEqual(new Set([UPSTREAM_ANSWER, LORA_ANSWER]))
-  })
-
   it('say whose answer was whose after the rating, which is kept by answer and not by place', async () => {
     await audited([{}, {}])
     const response = await rate({ [ids[0]!]: 'a' })
