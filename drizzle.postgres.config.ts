@@ -1,7 +1,4 @@
-/**
- * For `npm run migrations:postgres`: turns a changed schema into the next numbered migration. A partitioned
- * table needs its `partition by` by hand.
- */
+/** For `npm run migrations:postgres`: turns a changed schema into the next numbered migration. */
 import { defineConfig } from 'drizzle-kit'
 
 export default defineConfig({

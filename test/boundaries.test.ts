@@ -31,7 +31,6 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/store/common',
     'src/store/store.ts',
     'src/store/lost-lease.ts',
-    'src/store/kept-room.ts',
     'src/errors.ts',
     'src/package-folder.ts',
     'src/timers.ts',
@@ -102,7 +101,6 @@ const RULES: Record<string, Rule> = {
   'src/engine': { ours: ['src/openai', 'src/errors.ts'], packages: [], node: false },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
   'src/store/json-snapshot.ts': { ours: ['src/store/store.ts'], packages: [], node: false },
-  'src/store/kept-room.ts': { ours: [], packages: ['lru-cache'], node: false },
   'src/store/lost-lease.ts': {
     ours: ['src/store/store.ts', 'src/errors.ts'],
     packages: [],
@@ -112,21 +110,21 @@ const RULES: Record<string, Rule> = {
   'src/store/log': {
     ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts', 'src/random.ts'],
     packages: ['lru-cache', 'gpt-tokenizer'],
-    node: [...DIGEST, 'node:timers/promises', 'node:zlib'],
+    node: ['node:timers/promises', 'node:zlib'],
   },
   // knows drizzle's calls, and neither database
   'src/store/common': {
     ours: ['src/core', 'src/store/log', 'src/store/store.ts', 'src/errors.ts'],
-    packages: ['drizzle-orm'],
-    node: false,
+    packages: ['drizzle-orm', 'lru-cache'],
+    node: ['node:util'],
   },
   'src/store/sqlite': { ...STORE, packages: ['drizzle-orm', '@libsql/client'] },
   'src/store/postgres': { ...STORE, packages: ['drizzle-orm', 'pg'] },
   // the one place that knows both databases
   'src/store/move': {
     ours: ['src/store', 'src/core', 'src/errors.ts'],
-    packages: ['drizzle-orm', 'lru-cache'],
-    node: [...DIGEST, 'node:util'],
+    packages: ['drizzle-orm'],
+    node: DIGEST,
   },
   'src/store/thread': {
     ours: ['src/store', 'src/errors.ts'],

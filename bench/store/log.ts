@@ -2,10 +2,12 @@
  * Part `log`: how many records a second each store takes durably. Appends of 8 KB requests with recurring
  * prompts, on the store's own thread, as the proxy makes them.
  */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { seededRandom } from '../../src/random.ts'
+import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
 import { spread, withBar } from '../../test/kit/report.ts'
@@ -64,6 +66,7 @@ const recordOf = (index: number): ExchangeRecord => ({
 })
 
 interface Measured {
+  records: number
   recordsPerSecond: number
   /** of this process with the store's thread, and not of a server */
   cpuUs: number
@@ -87,12 +90,13 @@ const appendFor = async (store: Store, seconds: number): Promise<number> => {
 }
 
 const measure = async (store: Store, seconds: number): Promise<Measured> => {
-  await appendFor(store, WARM_UP_SECONDS)
+  const warmedUp = await appendFor(store, WARM_UP_SECONDS)
   const cpu = process.cpuUsage()
   const begun = performance.now()
   const durable = await appendFor(store, seconds)
   const { user, system } = process.cpuUsage(cpu)
   return {
+    records: durable + warmedUp,
     recordsPerSecond: durable / ((performance.now() - begun) / 1000),
     cpuUs: (user + system) / durable,
   }
@@ -109,13 +113,17 @@ const closing = async (store: OpenStore, seconds: number): Promise<Measured> => 
 export const log: Part = async ({ folder, databaseFor, settings }, add) => {
   const { rounds, seconds } = settings
   const { server } = await databaseFor('log')
+  const bytes: number[] = []
   const runs = { sqlite: [] as Measured[], postgres: [] as Measured[] }
   for (let round = 0; round < rounds; round++) {
     const dataDir = join(folder, `sqlite-${round}`)
-    runs.sqlite.push(await closing(await openSqliteStore({ dataDir }), seconds))
+    const measured = await closing(await openSqliteStore({ dataDir }), seconds)
+    runs.sqlite.push(measured)
+    bytes.push(statSync(databasePath(dataDir)).size / measured.records)
     const store = await openPostgresStore({ server, poolSize: POOL })
     runs.postgres.push(await closing(store, seconds))
   }
+  add({ bytes_per_record_sqlite: spread(bytes, 'bytes') })
   for (const [name, measured] of Object.entries(runs)) {
     const rates = measured.map(({ recordsPerSecond }) => recordsPerSecond)
     const cpuUs = measured.map((each) => each.cpuUs)

@@ -70,7 +70,7 @@ const fill = async (
 
 /** Records from everywhere in the log. */
 const drawSamples = async ({ server }: PartDatabase): Promise<Sample[]> => {
-  const store = await openLocalStore({ server, poolSize: 1 }, Date.now)
+  const store = await openLocalStore({ server, poolSize: 1 })
   const random = seededRandom(2)
   try {
     const one = { order: 'desc', limit: 1, bodies: false } as const

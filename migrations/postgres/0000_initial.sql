@@ -1,20 +1,17 @@
--- partition by and storage are by hand: the bytes are deflated, and to compress them again takes time for nothing
-CREATE SEQUENCE "promptintern"."body_ids" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
 CREATE TABLE "promptintern"."bodies" (
+	"sequence" bigint PRIMARY KEY NOT NULL,
 	"day" integer NOT NULL,
-	"id" bigint NOT NULL,
-	"digest" "bytea" NOT NULL,
-	"data" "bytea" NOT NULL,
-	CONSTRAINT "bodies_id_day_pk" PRIMARY KEY("id","day")
-) PARTITION BY LIST ("day");
+	"request_dictionary" bigint,
+	"request" "bytea",
+	"response_dictionary" bigint,
+	"response" "bytea"
+);
 --> statement-breakpoint
-CREATE TABLE "promptintern"."days" (
-	"day" integer PRIMARY KEY NOT NULL,
-	"first_segment" bigint,
-	"last_segment" bigint,
-	"has_bodies" boolean NOT NULL,
-	"is_unswept" boolean DEFAULT false NOT NULL,
-	"is_unvacuumed" boolean DEFAULT false NOT NULL
+CREATE TABLE "promptintern"."dictionaries" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "promptintern"."dictionaries_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"day" integer NOT NULL,
+	"is_retired" boolean DEFAULT false NOT NULL,
+	"data" "bytea" NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "promptintern"."evaluations" (
@@ -137,8 +134,8 @@ CREATE TABLE "promptintern"."leases" (
 );
 --> statement-breakpoint
 CREATE TABLE "promptintern"."log_end" (
-	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
-	"segment" bigint NOT NULL
+	"id" integer PRIMARY KEY NOT NULL,
+	"sequence" bigint NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "promptintern"."pairs" (
@@ -165,18 +162,18 @@ CREATE TABLE "promptintern"."pairs" (
 );
 --> statement-breakpoint
 CREATE TABLE "promptintern"."records" (
-	"day" integer NOT NULL,
+	"sequence" bigint PRIMARY KEY NOT NULL,
 	"id" text NOT NULL,
-	"sequence" bigint NOT NULL,
+	"day" integer NOT NULL,
 	"at" bigint NOT NULL,
-	"answered" boolean NOT NULL,
 	"template_version" text,
 	"tenant_number" integer NOT NULL,
 	"outcome" smallint NOT NULL,
 	"status_class" smallint NOT NULL,
 	"opening" smallint,
-	CONSTRAINT "records_id_day_pk" PRIMARY KEY("id","day")
-) PARTITION BY LIST ("day");
+	"head" text NOT NULL,
+	CONSTRAINT "records_id_unique" UNIQUE("id")
+);
 --> statement-breakpoint
 CREATE TABLE "promptintern"."revisions" (
 	"name" text PRIMARY KEY NOT NULL,
@@ -189,22 +186,6 @@ CREATE TABLE "promptintern"."routes" (
 	"lora" text NOT NULL,
 	"route" json NOT NULL
 );
---> statement-breakpoint
-CREATE TABLE "promptintern"."segment_bodies" (
-	"day" integer NOT NULL,
-	"segment" bigint NOT NULL,
-	"data" "bytea" NOT NULL,
-	CONSTRAINT "segment_bodies_segment_day_pk" PRIMARY KEY("segment","day")
-) PARTITION BY LIST ("day");
---> statement-breakpoint
-CREATE TABLE "promptintern"."segments" (
-	"day" integer NOT NULL,
-	"id" bigint NOT NULL,
-	"records" integer NOT NULL,
-	"bodies" integer NOT NULL,
-	"heads" "bytea" NOT NULL,
-	CONSTRAINT "segments_id_day_pk" PRIMARY KEY("id","day")
-) PARTITION BY LIST ("day");
 --> statement-breakpoint
 CREATE TABLE "promptintern"."snapshots" (
 	"name" text PRIMARY KEY NOT NULL,
@@ -240,7 +221,9 @@ CREATE TABLE "promptintern"."traffic_hours" (
 --> statement-breakpoint
 ALTER TABLE "promptintern"."evaluations" ADD CONSTRAINT "evaluations_internalization_id_internalizations_id_fk" FOREIGN KEY ("internalization_id") REFERENCES "promptintern"."internalizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "promptintern"."history" ADD CONSTRAINT "history_internalization_id_internalizations_id_fk" FOREIGN KEY ("internalization_id") REFERENCES "promptintern"."internalizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-CREATE UNIQUE INDEX "bodies_digest" ON "promptintern"."bodies" USING btree ("digest","day");--> statement-breakpoint
+CREATE INDEX "bodies_day" ON "promptintern"."bodies" USING btree ("day","sequence");--> statement-breakpoint
+CREATE INDEX "dictionaries_day" ON "promptintern"."dictionaries" USING btree ("day");--> statement-breakpoint
+CREATE INDEX "dictionaries_retired" ON "promptintern"."dictionaries" USING btree ("day") WHERE is_retired;--> statement-breakpoint
 CREATE INDEX "evaluations_record" ON "promptintern"."evaluations" USING btree ("record_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "feedback_record" ON "promptintern"."feedback" USING btree ("record_id","given_by");--> statement-breakpoint
 CREATE INDEX "feedback_day" ON "promptintern"."feedback" USING btree ("day");--> statement-breakpoint
@@ -256,11 +239,8 @@ CREATE INDEX "pairs_at" ON "promptintern"."pairs" USING btree ("at");--> stateme
 CREATE INDEX "pairs_outcome" ON "promptintern"."pairs" USING btree ("lora","outcome","place") WHERE outcome is not null;--> statement-breakpoint
 CREATE INDEX "pairs_cost" ON "promptintern"."pairs" USING btree ("at","cost_usd","drawn") WHERE cost_usd is not null;--> statement-breakpoint
 CREATE INDEX "pairs_rated" ON "promptintern"."pairs" USING btree ("place") WHERE rating is not null;--> statement-breakpoint
-CREATE INDEX "records_sequence" ON "promptintern"."records" USING btree ("sequence");--> statement-breakpoint
+CREATE INDEX "records_day" ON "promptintern"."records" USING btree ("day","sequence");--> statement-breakpoint
 CREATE INDEX "records_template" ON "promptintern"."records" USING btree ("template_version","sequence") WHERE template_version is not null;--> statement-breakpoint
 CREATE INDEX "records_tenant" ON "promptintern"."records" USING btree ("tenant_number","sequence");--> statement-breakpoint
 CREATE INDEX "records_outcome" ON "promptintern"."records" USING btree ("outcome","sequence");--> statement-breakpoint
-CREATE INDEX "records_status" ON "promptintern"."records" USING btree ("status_class","sequence") WHERE status_class <> 2;--> statement-breakpoint
-ALTER TABLE "promptintern"."bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;--> statement-breakpoint
-ALTER TABLE "promptintern"."segments" ALTER COLUMN "heads" SET STORAGE EXTERNAL;--> statement-breakpoint
-ALTER TABLE "promptintern"."segment_bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;
+CREATE INDEX "records_status" ON "promptintern"."records" USING btree ("status_class","sequence") WHERE status_class <> 2;

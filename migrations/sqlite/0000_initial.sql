@@ -1,12 +1,21 @@
 CREATE TABLE `bodies` (
-	`id` integer PRIMARY KEY NOT NULL,
-	`digest` blob NOT NULL,
-	`newest_at` integer NOT NULL,
+	`sequence` integer PRIMARY KEY NOT NULL,
+	`day` integer NOT NULL,
+	`request_dictionary` integer,
+	`request` blob,
+	`response_dictionary` integer,
+	`response` blob
+);
+--> statement-breakpoint
+CREATE INDEX `bodies_day` ON `bodies` (`day`);--> statement-breakpoint
+CREATE TABLE `dictionaries` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`day` integer NOT NULL,
+	`is_retired` integer DEFAULT false NOT NULL,
 	`data` blob NOT NULL
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `bodies_digest_unique` ON `bodies` (`digest`);--> statement-breakpoint
-CREATE INDEX `bodies_newest_at` ON `bodies` (`newest_at`);--> statement-breakpoint
+CREATE INDEX `dictionaries_day` ON `dictionaries` (`day`);--> statement-breakpoint
 CREATE TABLE `evaluations` (
 	`internalization_id` text NOT NULL,
 	`arm` integer NOT NULL,
@@ -27,9 +36,11 @@ CREATE TABLE `evaluations` (
 	FOREIGN KEY (`internalization_id`) REFERENCES `internalizations`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
+CREATE INDEX `evaluations_record` ON `evaluations` (`record_id`);--> statement-breakpoint
 CREATE TABLE `feedback` (
 	`place` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`record_id` text NOT NULL,
+	`day` integer NOT NULL,
 	`given_by` text NOT NULL,
 	`lora` text,
 	`answered_by` text NOT NULL,
@@ -42,6 +53,7 @@ CREATE TABLE `feedback` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `feedback_record` ON `feedback` (`record_id`,`given_by`);--> statement-breakpoint
+CREATE INDEX `feedback_day` ON `feedback` (`day`);--> statement-breakpoint
 CREATE INDEX `feedback_lora` ON `feedback` (`lora`,`place`) WHERE lora is not null;--> statement-breakpoint
 CREATE TABLE `field_rules` (
 	`version` text NOT NULL,
@@ -74,6 +86,7 @@ CREATE TABLE `internalizations` (
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
 	`plan` text,
+	`record_lists` text,
 	`verdict` text,
 	`revision` integer NOT NULL
 );
@@ -85,8 +98,8 @@ CREATE TABLE `kept_responses` (
 	`tenant` text NOT NULL,
 	`at` integer NOT NULL,
 	`bytes` integer NOT NULL,
-	`request` text NOT NULL,
-	`response` text NOT NULL
+	`request` blob NOT NULL,
+	`response` blob NOT NULL
 );
 --> statement-breakpoint
 CREATE INDEX `kept_responses_tenant` ON `kept_responses` (`tenant`,`at`,`id`,`bytes`);--> statement-breakpoint
@@ -133,6 +146,11 @@ CREATE TABLE `leases` (
 	`ends_at` integer NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE `log_end` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`sequence` integer NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `pairs` (
 	`place` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`record_id` text,
@@ -165,16 +183,18 @@ CREATE INDEX `pairs_rated` ON `pairs` (`place`) WHERE rating is not null;--> sta
 CREATE TABLE `records` (
 	`sequence` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
+	`day` integer NOT NULL,
 	`at` integer NOT NULL,
-	`answered` integer NOT NULL,
 	`template_version` text,
 	`tenant_number` integer NOT NULL,
 	`outcome` integer NOT NULL,
 	`status_class` integer NOT NULL,
-	`opening` integer
+	`opening` integer,
+	`head` text NOT NULL
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `records_id_unique` ON `records` (`id`);--> statement-breakpoint
+CREATE INDEX `records_day` ON `records` (`day`);--> statement-breakpoint
 CREATE INDEX `records_template` ON `records` (`template_version`,`sequence`) WHERE template_version is not null;--> statement-breakpoint
 CREATE INDEX `records_tenant` ON `records` (`tenant_number`,`sequence`);--> statement-breakpoint
 CREATE INDEX `records_outcome` ON `records` (`outcome`,`sequence`);--> statement-breakpoint
@@ -186,18 +206,11 @@ CREATE TABLE `revisions` (
 --> statement-breakpoint
 CREATE TABLE `routes` (
 	`template_version` text PRIMARY KEY NOT NULL,
+	`internalization_id` text NOT NULL,
+	`lora` text NOT NULL,
 	`route` text NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE `segments` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
-	`oldest_at` integer NOT NULL,
-	`oldest_body_at` integer,
-	`data` blob NOT NULL
-);
---> statement-breakpoint
-CREATE INDEX `segments_oldest_at` ON `segments` (`oldest_at`);--> statement-breakpoint
-CREATE INDEX `segments_oldest_body_at` ON `segments` (`oldest_body_at`) WHERE oldest_body_at is not null;--> statement-breakpoint
 CREATE TABLE `snapshots` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` blob NOT NULL

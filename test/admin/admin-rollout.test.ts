@@ -1,6 +1,7 @@
 /** The admin API of rollouts: evidence, the next stage, pairs to rate, ratings and their export. */
 import { describe, expect } from 'vitest'
 import { coverageStepSchema } from '../../src/views/rollout.ts'
+import { DAY_MS } from '../../src/core/days.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAM, type LossStream } from '../../src/core/rollout/evidence.ts'
 import { evidenceFigures, type RolloutStage } from '../../src/core/rollout/stages.ts'
@@ -388,7 +389,7 @@ describe('pairs', () => {
   it('lose their texts with their record', async ({ admin }) => {
     await addPairs(admin.store, [{}, {}])
     await admin.store.records.forget({ recordIds: ['record-1'] })
-    await admin.store.records.prune({ bodies: 2_000, records: 0 })
+    await admin.store.records.prune({ bodies: DAY_MS, records: 0 })
     expect((await admin.pairs()).data).toMatchObject([
       { recordId: 'record-2', query: null, answers: null },
       { recordId: null, query: null, answers: null },

@@ -123,7 +123,7 @@ describePostgres('two proxies on one PostgreSQL', () => {
     const DATABASE_URL = urlOf(await testServer(), server.database)
     return {
       env: { DATA_DIR: join(folder, 'data'), DATABASE_URL },
-      store: await openPostgres({ server, poolSize: 2 }, Date.now),
+      store: await openPostgres({ server, poolSize: 2 }),
     }
   })
 })

@@ -273,7 +273,7 @@ describePostgres('the services of compose.yaml', () => {
       }
       while ((await templates()).length === 0)
         await new Promise((resolve) => setTimeout(resolve, 200))
-      const logged = 'select sum(records)::int as records from promptintern.segments'
+      const logged = 'select count(*)::int as records from promptintern.records'
       expect(await execute(database, logged)).toEqual([{ records: 60 }])
     }
   )

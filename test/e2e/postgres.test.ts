@@ -107,7 +107,7 @@ describePostgres('the server on PostgreSQL', () => {
     const words = ['forget', '--tenant', tenants[0]!.tenant, '--retire']
     const report = await cli<ForgetReport & { isDone: boolean }>(...words)
     expect(report).toMatchObject({ isDone: true, learned: [{ state: 'retired' }] })
-    const left = 'select sum(records)::int as records from promptintern.segments'
+    const left = 'select count(*)::int as records from promptintern.records'
     expect(await execute(database, left)).toEqual([{ records: null }])
   })
 

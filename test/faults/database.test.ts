@@ -65,7 +65,7 @@ describePostgres('a server without its database', () => {
     node = await startNode()
     gate = await startTcpGate(node.host)
     upstream = await startUpstream()
-    store = await openLocalStore({ server: serverOf(node.host), poolSize: 2 }, Date.now)
+    store = await openLocalStore({ server: serverOf(node.host), poolSize: 2 })
     await putLive(store)
     server = await startServerProcess({
       UPSTREAM_BASE_URL: upstream.url,
@@ -192,7 +192,7 @@ describePostgres('a server whose database fails over', () => {
     state.isOver = true
     await clients
     expect(new Set(statuses)).toEqual(new Set([200]))
-    const store = await openLocalStore({ server: serverOf(standby.host), poolSize: 1 }, Date.now)
+    const store = await openLocalStore({ server: serverOf(standby.host), poolSize: 1 })
     await requireLoggedOnce(server, store, statuses.length)
     await store.close()
     await server.remove()

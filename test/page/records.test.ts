@@ -1,5 +1,6 @@
 /** Records: what a person reads of them, and what one who only looks does not. */
 import { describe, expect, it } from 'vitest'
+import { DAY_MS } from '../../src/core/days.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { readImportLine } from '../../src/core/log/import-line.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -407,7 +408,7 @@ describe('records', () => {
 
     it('without its bodies says so', async () => {
       await log(exampleRecord(1))
-      await page.store.records.prune({ bodies: 9_999, records: 0 })
+      await page.store.records.prune({ bodies: DAY_MS, records: 0 })
       const markup = await page.view('/admin/records/record-1')
       expect(markup).toContain('The log no longer has it')
       expect(markup).not.toContain('.txt')

@@ -1,6 +1,6 @@
 /**
- * The plans of the queries that the pages and the admin API send: by index, over few days, and without reading
- * rows to throw them away. The queries are taken from the connection, so a changed query is checked, too.
+ * The plans of the queries that the pages and the admin API send: by index, and without reading rows to throw them
+ * away. The queries are taken from the connection, so a changed query is checked, too.
  */
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
@@ -18,7 +18,6 @@ import { openPage, TOKEN, type Page } from '../page/harness.ts'
 import { connect, createDatabase, describePostgres } from '../kit/postgres/postgres.ts'
 
 const LAST_DAY = 20_785
-/** more than one query reads */
 const DAYS = 34
 const RECORDS = 3_000
 const PATIENCE_MS = 1_800_000
@@ -26,12 +25,11 @@ const SAMPLES = 2
 /** of calls that differ in their values alone */
 const SAME = 2
 
-const MAX_DAYS = 31
 /** rows that one query may read and throw away: those of a tenant within three days, at most */
 const MAX_REMOVED = 300
 
-/** Tables that grow with the log, and the number of a partition. */
-const GROWING = /^(records|segments|segment_bodies|bodies|pairs|evaluations|feedback)(_\d+)?$/
+/** Tables that grow with the log. */
+const GROWING = /^(records|bodies|dictionaries|pairs|evaluations|feedback)$/
 
 interface PlanNode {
   'Node Type': string
@@ -83,18 +81,14 @@ const planOf = async (client: Client, { text, values }: Sent): Promise<PlanNode[
 }
 
 const problemsOf = (nodes: PlanNode[]): string[] => {
-  const names = new Set(nodes.map((node) => node['Relation Name']!))
   const removed = nodes.reduce(
     (sum, node) => sum + (node['Rows Removed by Filter'] ?? 0) * node['Actual Loops'],
     0
   )
-  const byTable = groupBy([...names], (name) => name.replace(/_\d+$/, ''))
-  const days = Math.max(0, ...[...byTable.values()].map(({ length }) => length))
   return [
     ...nodes
       .filter((node) => node['Node Type'] === 'Seq Scan')
       .map((node) => `reads all of ${node['Relation Name']}`),
-    ...(days > MAX_DAYS ? [`reads ${days} days`] : []),
     ...(removed > MAX_REMOVED ? [`reads ${removed} rows for nothing`] : []),
   ]
 }
@@ -119,7 +113,7 @@ describePostgres('the queries of the pages', () => {
   beforeAll(async () => {
     server = await createDatabase()
     await fillLog({ server, records: RECORDS, days: DAYS, lastDay: LAST_DAY, onDay: () => {} })
-    store = await openLocalStore({ server, poolSize: 2 }, Date.now)
+    store = await openLocalStore({ server, poolSize: 2 })
     const now = () => (LAST_DAY + 1) * 86_400_000
     const settings = economicsSettings(parseConfig({}), [])
     page = await openPage({ store, now, economics: openEconomics(store, settings, now) })
@@ -169,7 +163,5 @@ describePostgres('the queries of the pages', () => {
     const text = 'select id from promptintern.records where day > $1 and at = $2'
     const problems = problemsOf(await planOf(client, { text, values: [LAST_DAY - 20, 1] }))
     expect(problems).toContainEqual(expect.stringMatching(/ for nothing$|^reads all/))
-    const all = { text: 'select count(*) from promptintern.records', values: [] }
-    expect(problemsOf(await planOf(client, all))).toContain(`reads ${DAYS} days`)
   })
 })

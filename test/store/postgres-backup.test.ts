@@ -26,8 +26,7 @@ import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const run = promisify(execFile)
 
-const open = (server: ServerOptions): Promise<OpenStore> =>
-  openLocalStore({ server, poolSize: 2 }, Date.now)
+const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const placeOf = ({ host, port, user }: ServerOptions): string[] => [
   `--host=${host}`,
@@ -53,7 +52,7 @@ const restore = (database: ServerOptions, file: string): Promise<unknown> =>
     file,
   ])
 
-/** Three days of records, so that there are several partitions. */
+/** Records of three days. */
 const append = (store: Store, from: number, count: number): Promise<void> =>
   store.records.append(
     batchOf(

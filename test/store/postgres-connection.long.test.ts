@@ -33,7 +33,7 @@ interface Fixtures {
 }
 
 const openIn = (server: ServerOptions): Promise<OpenStore> =>
-  openLocalStore({ server, poolSize: 2 }, Date.now)
+  openLocalStore({ server, poolSize: 2 })
 
 const it = base.extend<Fixtures>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters

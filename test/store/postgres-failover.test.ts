@@ -49,7 +49,7 @@ describePostgres('a primary with a standby', () => {
     standby = await startStandby(primary)
     address = await startTcpGate(primary.host)
     const server = serverOf({ host: '127.0.0.1', port: address.port })
-    store = await openLocalStore({ server, poolSize: 4 }, Date.now)
+    store = await openLocalStore({ server, poolSize: 4 })
   }, 120_000)
 
   afterAll(async () => {
@@ -87,8 +87,8 @@ describePostgres('a primary with a standby', () => {
     const counted = await execute(
       standby.admin,
       `select count(*)::int as rows, count(distinct id)::int as ids,
-        (select sum(records)::int from promptintern.segments) as records from promptintern.records`
+        (select count(*)::int from promptintern.bodies) as bodies from promptintern.records`
     )
-    expect(counted).toEqual([{ rows: RECORDS, ids: RECORDS, records: RECORDS }])
+    expect(counted).toEqual([{ rows: RECORDS, ids: RECORDS, bodies: RECORDS }])
   }, 180_000)
 })

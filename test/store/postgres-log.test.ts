@@ -1,16 +1,10 @@
-/** The log in PostgreSQL: its order while several proxies write, its days, and what they share. */
+/** The log in PostgreSQL: its order while several proxies write, and what the server does with its connections. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import type { KeptResponse } from '../../src/core/log/kept-response.ts'
-import { openPool } from '../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
-import { createKeptResponseStore } from '../../src/store/postgres/kept-responses.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import { readDays, readInOrder } from '../../src/store/postgres/log/days.ts'
-import { findRows } from '../../src/store/postgres/log/look-up.ts'
-import { readSegments } from '../../src/store/postgres/log/segments.ts'
 import type { OpenStore, RecordQuery, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../kit/store/days.ts'
 import {
@@ -31,7 +25,7 @@ interface Fixtures {
 }
 
 const openIn = (server: ServerOptions): Promise<OpenStore> =>
-  openLocalStore({ server, poolSize: 4 }, Date.now)
+  openLocalStore({ server, poolSize: 4 })
 
 const it = base.extend<Fixtures>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
@@ -150,42 +144,6 @@ describePostgres('the order of the log', () => {
     expect(selected).toEqual(expected)
   })
 
-  it('is read with the locks of few days', async ({ server, store }) => {
-    for (const day of range(12)) await append(store, small(day, day * DAY_MS))
-    const connection = openPool(server, 1)
-    const locks = await connection.readTogether(async (db) => {
-      const known = await readDays(db)
-      const page = { order: 'desc', after: undefined, limit: 2 } as const
-      const days = await readInOrder(known, page, async (stretch) => stretch.days)
-      await findRows(db, known, { ids: ['record-11'] })
-      await readSegments(db, [11], [12])
-      const { rows } = await db.$client.query<{ relation: string }>(
-        `select relation::regclass::text as relation from pg_locks
-          where pid = pg_backend_pid() and relation::regclass::text ~ '_\\d+$'`
-      )
-      return { days: days.length, rows: rows.map(({ relation }) => relation).toSorted() }
-    })
-    await connection.close()
-    expect(locks).toEqual({
-      days: 3,
-      rows: ['10', '11', '9']
-        .map((day) => `promptintern.records_${day}`)
-        .concat('promptintern.segment_bodies_11', 'promptintern.segments_11'),
-    })
-  })
-
-  it('is that of a search', async ({ store }) => {
-    for (let index = 0; index < 6; index++) await append(store, small(index))
-    await append(store, { ...small(6), tenant: 'tenant-b' }, { ...small(7), status: 500 })
-    const query = { tenant: 'tenant-a', status: '2xx', outcome: 'none' } as const
-    const newest = await store.records.search({ ...query, limit: 3 })
-    expect(idsOf(newest.data)).toEqual(['record-5', 'record-4', 'record-3'])
-    const others = await store.records.search({ ...query, limit: 5, after: newest.next! })
-    expect(idsOf(others.data)).toEqual(['record-2', 'record-1', 'record-0'])
-    const oldest = await store.records.search({ ...query, limit: 2, order: 'asc' })
-    expect(idsOf(oldest.data)).toEqual(['record-0', 'record-1'])
-  })
-
   it('keeps one of two records with an id, whichever proxy is first', async ({ store, other }) => {
     const same = range(40).map((index) => small(index))
     await Promise.all([append(store, ...same), append(other, ...same), append(store, ...same)])
@@ -197,120 +155,7 @@ describePostgres('the order of the log', () => {
   })
 })
 
-const partitions = async (server: ServerOptions): Promise<string[]> => {
-  const rows = await execute(
-    server,
-    `select relname as name from pg_class
-      where relispartition and relkind = 'r' and relnamespace = 'promptintern'::regnamespace
-      order by relname`
-  )
-  return rows.map(({ name }) => String(name))
-}
-
-describePostgres('retention by the day', () => {
-  it('drops the tables of a day when all of it is too old', async ({ server, store }) => {
-    const noon = range(4).map((day) => exampleRecord(day, { at: (day + 0.5) * DAY_MS }))
-    await append(store, ...noon)
-    expect(await partitions(server)).toHaveLength(16)
-    // the second day is not over by then
-    expect(await store.records.prune({ bodies: 2.9 * DAY_MS, records: 1.9 * DAY_MS })).toEqual({
-      records: 1,
-      bodies: 4,
-    })
-    expect(await partitions(server)).toEqual([
-      'bodies_2',
-      'bodies_3',
-      'records_1',
-      'records_2',
-      'records_3',
-      'segment_bodies_2',
-      'segment_bodies_3',
-      'segments_1',
-      'segments_2',
-      'segments_3',
-    ])
-    const left = await store.records.list({ limit: 9 })
-    expect(left.map(({ id, response }) => [id, response !== null])).toEqual([
-      ['record-1', false],
-      ['record-2', true],
-      ['record-3', true],
-    ])
-  })
-
-  it('takes records of a day whose bodies are gone', async ({ store }) => {
-    await append(store, exampleRecord(1), exampleRecord(2, { at: DAY_MS }))
-    await store.records.prune({ bodies: DAY_MS, records: 0 })
-    await append(store, exampleRecord(3))
-    const answered = await store.records.list({ limit: 9, answeredOnly: true })
-    expect(idsOf(answered)).toEqual(['record-2', 'record-3'])
-    expect(await store.records.byIds(['record-3'])).toMatchObject([exampleRecord(3)])
-    expect(await store.records.byIds(['record-1'])).toMatchObject([{ request: '', response: null }])
-  })
-
-  it('waits for a reader, and lets others go on meanwhile', async ({ server, store }) => {
-    await append(store, exampleRecord(1), exampleRecord(2, { at: DAY_MS }))
-    const reader = await connect(server)
-    await reader.query('begin; select * from promptintern.records')
-    const pruning = store.records.prune({ bodies: 0, records: DAY_MS })
-    await delay(100)
-    await append(store, exampleRecord(3, { at: DAY_MS }))
-    await reader.query('rollback')
-    await reader.end()
-    expect(await pruning).toEqual({ records: 1, bodies: 2 })
-    expect(await store.records.list({ limit: 9 })).toHaveLength(2)
-  })
-
-  it('runs while proxies append to the same days', async ({ store, other }) => {
-    const writing = range(30).map((index) => append(other, small(index, (index % 6) * DAY_MS)))
-    for (const day of [1, 2, 3])
-      await store.records.prune({ bodies: (day + 1) * DAY_MS, records: day * DAY_MS })
-    await Promise.all(writing)
-    const left = await store.records.list({ limit: 100 })
-    expect(left.filter(({ at }) => at >= 4 * DAY_MS)).toHaveLength(10)
-  })
-})
-
-const kept = (id: string, changes: Partial<KeptResponse> = {}): KeptResponse => ({
-  id,
-  tenant: 'tenant-a',
-  at: 1_000,
-  request: '{"input":"\0"}',
-  response: '{}',
-  ...changes,
-})
-
-describePostgres('what proxies share', () => {
-  it('is each whole body of a day once', async ({ server, store, other }) => {
-    const first = range(30).map((index) => exampleRecord(index))
-    const second = range(30).map((index) => exampleRecord(100 + index, { at: 1_000 }))
-    await Promise.all([append(store, first[0]!), append(other, first[0]!)])
-    await append(store, ...first)
-    await append(other, ...second)
-    const [row] = await execute(
-      server,
-      'select count(*)::int as rows, count(distinct digest)::int as digests from promptintern.bodies'
-    )
-    expect(row!['rows']).toBe(row!['digests'])
-    // the responses, and one request: the others are differences to it
-    expect(row!['rows']).toBe(61)
-    const stored = await other.records.byIds(idsOf([...first, ...second]))
-    expect(stored).toMatchObject([...first, ...second])
-  })
-
-  it('is room for kept responses: newer ones of a tenant push out its oldest', async ({
-    server,
-    store,
-  }) => {
-    await store.keptResponses.put(kept('of-b', { tenant: 'tenant-b', at: 1 }))
-    const connection = openPool(server, 1)
-    const few = createKeptResponseStore(connection, 2 * Buffer.byteLength('{"input":"\0"}{}'))
-    for (const [place, id] of ['1', '2', '3'].entries()) await few.put(kept(id, { at: 10 + place }))
-    await connection.close()
-    const left = ['1', '2', '3'].map((id) => store.keptResponses.get(id, 'tenant-a'))
-    expect(await Promise.all(left)).toEqual([null, kept('2', { at: 11 }), kept('3', { at: 12 })])
-    expect(await store.keptResponses.get('of-b', 'tenant-b')).not.toBeNull()
-  })
-
+describePostgres('PostgreSQL', () => {
   it('has U+0000 in JSON, and a sign for it in texts', async ({ store }) => {
     const template = { ...exampleTemplate('v1'), model: 'nul \0 and \ud83d' }
     await store.templates.upsert([template])

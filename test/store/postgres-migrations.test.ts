@@ -19,8 +19,7 @@ import { connect, createDatabase, describePostgres, execute } from '../kit/postg
 const FOLDER = fileURLToPath(new URL('../../migrations/postgres', import.meta.url))
 const SLOW = fileURLToPath(new URL('../kit/store/slow-migration-process.ts', import.meta.url))
 
-const open = (server: ServerOptions): Promise<OpenStore> =>
-  openLocalStore({ server, poolSize: 2 }, Date.now)
+const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const append = (store: Store, ...numbers: number[]): Promise<void> =>
   store.records.append(batchOf(numbers.map((number) => exampleRecord(number))))

@@ -21,8 +21,7 @@ import {
 } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 
-const open = (server: ServerOptions): Promise<OpenStore> =>
-  openLocalStore({ server, poolSize: 2 }, Date.now)
+const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const openUrl = (url: string): Promise<OpenStore> => {
   const parsed = parseDatabaseUrl(url)
@@ -190,7 +189,7 @@ describePostgres('a database that cannot be used', () => {
     await execute(database, `create role ${role} login`)
     const reader = { ...database, user: role }
     const read = (): Promise<OpenStore> =>
-      openLocalStore({ server: reader, poolSize: 2, readOnly: true }, Date.now)
+      openLocalStore({ server: reader, poolSize: 2, readOnly: true })
     expect(await refusal(read())).toMatchObject(refused('not-found', 'no data of promptintern'))
     const writer = await open(database)
     await writer.keys.create(exampleKey('a'))

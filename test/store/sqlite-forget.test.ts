@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
-import { decodeWhole } from '../../src/store/log/body-codec.ts'
+import { decodeBody } from '../../src/store/log/dictionaries.ts'
 import type { Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../kit/store/days.ts'
 import { exampleEvaluation, exampleInternalization } from '../kit/records/examples.ts'
@@ -29,10 +29,10 @@ const it = base.extend<{ client: Client; isInFiles: () => boolean }>({
   },
 })
 
-const wholeRequests = async (client: Client): Promise<string[]> => {
-  const { rows } = await client.execute('select data from bodies')
+const dictionaries = async (client: Client): Promise<string[]> => {
+  const { rows } = await client.execute('select data from dictionaries')
   return rows
-    .map(({ data }) => decodeWhole(Buffer.from(data as ArrayBuffer)).toString())
+    .map(({ data }) => decodeBody(Buffer.from(data as ArrayBuffer), null).toString())
     .filter((body) => body.includes('Name the intent'))
 }
 
@@ -40,12 +40,12 @@ describe('forgetting, in the bytes of the files', () => {
   it('removes a body that others were differences to', async ({ store, client, isInFiles }) => {
     await append(store, ...MARKED)
     expect(isInFiles()).toBe(true)
-    expect(await wholeRequests(client)).toEqual([MARKED[0]!.request])
+    expect(await dictionaries(client)).toEqual([MARKED[0]!.request])
     await forgetMarked(store)
     await store.records.scrub()
     expect(isInFiles()).toBe(false)
     expect(await store.records.list({ limit: 100 })).toMatchObject(MARKED.slice(1))
-    expect(await wholeRequests(client)).toEqual([MARKED[1]!.request])
+    expect(await dictionaries(client)).toEqual([MARKED[1]!.request])
   })
 
   it('clears free pages and evaluations', async ({ store, client, isInFiles }) => {
@@ -68,30 +68,18 @@ describe('forgetting, in the bytes of the files', () => {
     expect(isInFiles()).toBe(false)
   })
 
-  it('deletes a body whose own record was pruned before', async ({ store, client, isInFiles }) => {
-    const young = short(1, 'young', { at: 5_000 })
-    await append(store, short(0, MARKER), young)
-    await store.records.prune({ bodies: 2_000, records: 0 })
-    expect(await wholeRequests(client)).toEqual([short(0, MARKER).request])
-    await store.records.forget({ tenant: 'unknown' })
-    await store.records.scrub()
-    expect(await wholeRequests(client)).toEqual([young.request])
-    expect(isInFiles()).toBe(false)
-    expect(await store.records.byIds(['record-1'])).toMatchObject([young])
-  })
-
   it('continues an interrupted call', async ({ store, client, isInFiles }) => {
     await append(store, ...MARKED)
     await client.execute(
-      `create trigger stop before delete on bodies begin select raise(abort, 'power cut'); end`
+      `create trigger stop before delete on dictionaries begin select raise(abort, 'power cut'); end`
     )
     await expect(forgetMarked(store)).rejects.toMatchObject({ code: 'store-unavailable' })
     expect(await store.records.list({ limit: 100 })).toMatchObject(MARKED.slice(1))
-    expect((await wholeRequests(client)).join()).toContain(MARKER)
+    expect((await dictionaries(client)).join()).toContain(MARKER)
     await client.execute('drop trigger stop')
     expect(await forgetMarked(store)).toEqual({ records: 0, bodies: 0 })
     await store.records.scrub()
-    expect((await wholeRequests(client)).join()).not.toContain(MARKER)
+    expect((await dictionaries(client)).join()).not.toContain(MARKER)
     expect(isInFiles()).toBe(false)
     expect(await store.records.list({ limit: 100 })).toMatchObject(MARKED.slice(1))
   })
@@ -103,19 +91,19 @@ describe('forgetting, in the bytes of the files', () => {
     await expect(forgetMarked(store)).rejects.toMatchObject({ code: 'conflict' })
   })
 
-  it('uses no base that is over a day older', async ({ store, client }) => {
+  it('stores no body as a difference to one of another day', async ({ store, client }) => {
     const days = [0, 1, 2, 40].map((day, index) => short(index, `q${day}`, { at: day * DAY_MS }))
     for (const record of [short(9, MARKER), ...days]) await append(store, record)
     await store.records.forget({ recordIds: ['record-9'] })
     await store.records.prune({ bodies: 3 * DAY_MS, records: 0 })
-    expect(await wholeRequests(client)).toEqual([days[3]!.request])
+    expect(await dictionaries(client)).toEqual([days[3]!.request])
     expect(await store.records.byIds(['record-3'])).toMatchObject([days[3]!])
   })
 
   it('retention overwrites bodies', async ({ store, isInFiles }) => {
     await append(store, short(0, MARKER))
     expect(isInFiles()).toBe(true)
-    await store.records.prune({ bodies: 9_999, records: 0 })
+    await store.records.prune({ bodies: DAY_MS, records: 0 })
     await store.close()
     expect(isInFiles()).toBe(false)
   })

@@ -93,7 +93,7 @@ const postgresThreads = async (): Promise<Threads> => {
   const elsewhere = { ...options, server: { ...options.server, database: 'nowhere' } }
   return {
     open: (more) => openPostgresStore(options, more),
-    openLocal: () => openPostgres(options, Date.now),
+    openLocal: () => openPostgres(options),
     openNowhere: () => openPostgresStore(elsewhere),
     nowhere: 'nowhere',
     opening: openingScript('postgres', options),

@@ -18,10 +18,12 @@ const count = (value: number): string => value.toLocaleString('en-US')
 
 const comparedTable = ({ tables }: MoveReport): string =>
   table([
-    ['table', 'compared', 'different', 'added'],
-    ...Object.entries(tables).map(([name, { compared, different, added }]) => [
+    ['table', 'rows', 'in the target', 'same'],
+    ...Object.entries(tables).map(([name, { source, target, same }]) => [
       name,
-      ...[compared, different, added].map(count),
+      count(source),
+      count(target),
+      same ? 'yes' : 'no',
     ]),
   ])
 
@@ -31,10 +33,10 @@ const conclusion = ({ copied, differences }: MoveReport, verify: boolean): strin
       ? 'both databases have the same rows'
       : `moved: ${count(copied)} rows were copied, and both databases have the same rows. Start the proxy with DATABASE_URL. ` +
           'When you no longer need the old database, delete its promptintern.sqlite* files'
-  const rows = `${count(differences)} rows are different, missing or added (see the table)`
+  const tables = `${count(differences)} tables are not the same (see above)`
   return verify
-    ? rows
-    : `not moved: ${rows}. One of the databases was changed during the move, or is damaged: stop all processes that use ` +
+    ? tables
+    : `not moved: ${tables}. One of the databases was changed during the move, or is damaged: stop all processes that use ` +
         'them, drop the schema promptintern in the target, and move again'
 }
 
@@ -57,7 +59,6 @@ const migrate = async ({ from, verify = false, json }: MoveOptions): Promise<voi
       from: source,
       server: database.server,
       verifyOnly: verify,
-      now: Date.now,
       onProgress: (step, done, all) =>
         progress.update(step, done, all, `${count(done)} of ${count(all)} rows`),
     })
@@ -76,7 +77,7 @@ export const migrateCommand = (): Command =>
     .addCommand(
       new Command('sqlite-to-postgres')
         .description(
-          'move the data of a SQLite database to the empty database of DATABASE_URL, and compare both row by row; ' +
+          'move the data of a SQLite database to the empty database of DATABASE_URL, and compare all tables; ' +
             'after an interruption, run it again to continue'
         )
         .option('--from <folder>', 'data directory with the SQLite database; by default DATA_DIR')

@@ -1,22 +1,23 @@
-/** Feedback on records, as far as the records themselves are not read. */
+/** Feedback on records. `log/forget.ts` and `log/prune.ts` delete it with its record. */
 import { and, asc, count, eq, gt, isNotNull } from 'drizzle-orm'
+import { dayOf } from '../../core/days.ts'
 import {
   feedbackOrigin,
-  type Feedback,
   type FeedbackCounts,
   type FeedbackSource,
   type Thumb,
 } from '../../core/log/feedback.ts'
-import type { RouteOutcome } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
 import { AppError } from '../../errors.ts'
 import { feedbackRevision } from '../log/audits.ts'
+import type { Headed } from '../log/read-page.ts'
 import type { FeedbackStore } from '../store.ts'
 import type { CommonConnection, Database, Tables } from './connection.ts'
-import { readRevision } from './counters.ts'
+import { FEEDBACK_LOCK, raiseRevision, readRevision } from './counters.ts'
+import { readHead } from './log/records.ts'
 import { withColumns } from './rows.ts'
 
-export const noRecord = (id: string, tenant: string | null): AppError =>
+const noRecord = (id: string, tenant: string | null): AppError =>
   new AppError(
     'not-found',
     `the log has no record ${id}${tenant === null ? '' : ' of this key'}: a record is written a moment ` +
@@ -25,54 +26,71 @@ export const noRecord = (id: string, tenant: string | null): AppError =>
 
 /** Raises the revision where there is other feedback of the source already. @param given.rating null: none */
 const noteChange = async (
-  { raiseRevision, tables: { feedback } }: CommonConnection,
+  tables: Tables,
   tx: Database,
   { recordId, by, rating }: { recordId: string; by: FeedbackSource; rating: Thumb | null }
 ): Promise<void> => {
+  const { feedback } = tables
   const [known] = await tx
     .select({ lora: feedback.lora, rating: feedback.rating })
     .from(feedback)
     .where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
-  if (known?.lora && known.rating !== rating) await raiseRevision(tx, feedbackRevision(known.lora))
+  if (known?.lora && known.rating !== rating)
+    await raiseRevision(tx, tables, feedbackRevision(known.lora))
 }
 
-type Row = Omit<Tables['feedback']['$inferInsert'], 'place' | 'firstAt'>
+/** The head of a record of the tenant. @throws AppError `not-found` */
+const requireHead = async (
+  { readSql }: CommonConnection,
+  id: string,
+  tenant: string | null
+): Promise<Headed> => {
+  const head = await readSql((sql) => readHead(sql, id))
+  if (head === null || (tenant !== null && head.tenant !== tenant)) throw noRecord(id, tenant)
+  return head
+}
 
-/** @param route of its record @param redact replaces secrets in comments; null: nothing */
-export const feedbackRow = (
-  { comment, ...given }: Feedback,
-  route: RouteOutcome | null,
+type Writing = 'put' | 'remove'
+
+/** They read first: an id that is made up must not cost a write. */
+const feedbackWrites = (
+  connection: CommonConnection,
   redact: Redactor | null
-): Row => ({
-  ...given,
-  comment: comment === null || redact === null ? comment : redact()(comment),
-  ...feedbackOrigin(given.recordId, route),
-})
-
-/** In a transaction that has made sure of the record. */
-export const putFeedback = async (
-  connection: CommonConnection,
-  tx: Database,
-  row: Row
-): Promise<void> => {
-  const { feedback } = connection.tables
-  await noteChange(connection, tx, row)
-  await tx
-    .insert(feedback)
-    .values({ ...row, firstAt: row.side === null ? null : row.at })
-    .onConflictDoUpdate({ target: [feedback.recordId, feedback.by], set: row })
+): Pick<FeedbackStore, Writing> => {
+  const { write, tables } = connection
+  const { feedback, records } = tables
+  return {
+    put: async ({ comment, ...given }, tenant) => {
+      const { recordId } = given
+      const { route, at } = await requireHead(connection, recordId, tenant)
+      const row = {
+        ...given,
+        day: dayOf(at),
+        comment: comment === null || redact === null ? comment : redact()(comment),
+        ...feedbackOrigin(recordId, route),
+      }
+      await write(async (tx) => {
+        // places are given in the order of the commits, so that a reader passes none by
+        await raiseRevision(tx, tables, FEEDBACK_LOCK, 0)
+        // the record may have been forgotten since it was read
+        if ((await tx.$count(records, eq(records.id, recordId))) === 0)
+          throw noRecord(recordId, tenant)
+        await noteChange(tables, tx, row)
+        await tx
+          .insert(feedback)
+          .values({ ...row, firstAt: row.side === null ? null : row.at })
+          .onConflictDoUpdate({ target: [feedback.recordId, feedback.by], set: row })
+      })
+    },
+    remove: async (recordId, by, tenant) => {
+      await requireHead(connection, recordId, tenant)
+      await write(async (tx) => {
+        await noteChange(tables, tx, { recordId, by, rating: null })
+        await tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+      })
+    },
+  }
 }
-
-export const removeFeedback = (
-  connection: CommonConnection,
-  recordId: string,
-  by: FeedbackSource
-): Promise<void> =>
-  connection.write(async (tx) => {
-    const { feedback } = connection.tables
-    await noteChange(connection, tx, { recordId, by, rating: null })
-    await tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
-  })
 
 const readCounts = async (
   db: Database,
@@ -90,13 +108,27 @@ const readCounts = async (
   return counts
 }
 
-type Reading = 'ofRecord' | 'counts' | 'drawn' | 'revision'
+type Reading = Exclude<keyof FeedbackStore, Writing>
 
-export const feedbackReads = (connection: CommonConnection): Pick<FeedbackStore, Reading> => {
+const feedbackReads = (connection: CommonConnection): Pick<FeedbackStore, Reading> => {
   const { read, tables } = connection
-  const { feedback } = tables
+  const { feedback, records } = tables
   const { place, recordId, by, rating, comment, at, firstAt, side, conversation } = feedback
   return {
+    list: (after, limit) =>
+      read(async (db) => {
+        const rows = await db
+          .select({ row: feedback, templateVersion: records.templateVersion })
+          .from(feedback)
+          .leftJoin(records, eq(records.id, recordId))
+          .where(gt(place, after))
+          .orderBy(asc(place))
+          .limit(limit)
+        return rows.map(({ row: { firstAt: _firstAt, day: _day, ...row }, templateVersion }) => ({
+          ...row,
+          templateVersion,
+        }))
+      }),
     ofRecord: (id) =>
       read((db) =>
         db
@@ -121,3 +153,12 @@ export const feedbackReads = (connection: CommonConnection): Pick<FeedbackStore,
     revision: (lora) => readRevision(connection, feedbackRevision(lora)),
   }
 }
+
+/** @param redact replaces secrets in comments; null: nothing */
+export const createFeedbackStore = (
+  connection: CommonConnection,
+  redact: Redactor | null
+): FeedbackStore => ({
+  ...feedbackWrites(connection, redact),
+  ...feedbackReads(connection),
+})

@@ -3,24 +3,19 @@ import { asc, eq, gte, sql, sum } from 'drizzle-orm'
 import { AppError } from '../../errors.ts'
 import type { KeyStore } from '../store.ts'
 import type { CommonConnection } from './connection.ts'
-import { readRevision } from './counters.ts'
+import { raiseRevision, readRevision } from './counters.ts'
 
 const REVISION = 'keys'
 
-/** What each database does in its own way. */
-interface KeyMethods extends Pick<KeyStore, 'renew'> {
-  /** Runs an insert. @throws the given conflict where a row with its key exists */
-  orConflict<T>(statement: PromiseLike<T>, conflict: () => AppError): Promise<T>
-}
-
 export const createKeyStore = (
   connection: CommonConnection,
-  { renew, orConflict }: KeyMethods
+  renew: KeyStore['renew']
 ): KeyStore => {
   const {
     read,
     write,
-    raiseRevision,
+    orConflict,
+    tables,
     tables: { keys, keySpend },
   } = connection
   return {
@@ -29,7 +24,7 @@ export const createKeyStore = (
         // without the cause, which quotes the hash
         const conflict = () => new AppError('conflict', `key ${key.id} or its hash exists already`)
         await orConflict(tx.insert(keys).values(key), conflict)
-        await raiseRevision(tx, REVISION)
+        await raiseRevision(tx, tables, REVISION)
       }),
     list: () => read((db) => db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id))),
     revoke: (id, at) =>
@@ -40,7 +35,7 @@ export const createKeyStore = (
           .where(eq(keys.id, id))
           .returning()
         if (revoked === undefined) throw new AppError('not-found', `key ${id} does not exist`)
-        await raiseRevision(tx, REVISION)
+        await raiseRevision(tx, tables, REVISION)
         return revoked
       }),
     revision: () => readRevision(connection, REVISION),

@@ -1,15 +1,29 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
-import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, type SQL } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  gte,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  min,
+  sql,
+  type SQL,
+} from 'drizzle-orm'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 import type { PairStore } from '../store.ts'
 import type { CommonConnection, Tables } from './connection.ts'
-import { readRevision, revisionIn } from './counters.ts'
-import { withColumns } from './rows.ts'
+import { raiseRevision, readRevision, revisionIn } from './counters.ts'
+import { oneRow, withColumns } from './rows.ts'
 
 /** @param row of a pair that was judged */
-export const pairOf = ({ lora: _lora, ...row }: Tables['pairs']['$inferSelect']): StoredPair =>
+const pairOf = ({ lora: _lora, ...row }: Tables['pairs']['$inferSelect']): StoredPair =>
   withColumns(row, 'outcome')
 
 const isJudged = ({ outcome }: Tables['pairs']): SQL => isNotNull(outcome)
@@ -95,7 +109,7 @@ type Writing = 'judge' | 'rate'
 
 const writers = ({
   write,
-  raiseRevision,
+  tables,
   tables: { pairs },
 }: CommonConnection): Pick<PairStore, Writing> => ({
   judge: (judged) =>
@@ -116,14 +130,59 @@ const writers = ({
         .returning()
       if (row === undefined)
         throw new AppError('not-found', `there is no pair of the record ${recordId}`)
-      await raiseRevision(tx, PAIRS_REVISION)
+      await raiseRevision(tx, tables, PAIRS_REVISION)
       return pairOf(row)
     }),
 })
 
-export const pairMethods = (connection: CommonConnection): Omit<PairStore, 'spent' | 'rated'> => ({
+const ratedRead = ({
+  read,
+  tables: { pairs, records },
+}: CommonConnection): Pick<PairStore, 'rated'> => ({
+  rated: (after, limit) =>
+    read(async (db) => {
+      const rows = await db
+        .select({ pair: pairs, templateVersion: records.templateVersion })
+        .from(pairs)
+        .leftJoin(records, eq(records.id, pairs.recordId))
+        .where(and(gt(pairs.place, after), isNotNull(pairs.rating)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      return rows.map(({ pair, templateVersion }) => ({
+        ...withColumns(pairOf(pair), 'rating', 'ratedAt'),
+        lora: pair.lora,
+        templateVersion,
+      }))
+    }),
+})
+
+/** A unit is far less than a token's price, and a pair of a million dollars still fits 64 bits. */
+const UNITS_PER_USD = 1e12
+
+const spent =
+  ({ read, tables: { pairs } }: CommonConnection): PairStore['spent'] =>
+  (from, until) =>
+    read(async (db) => {
+      const rows = await db
+        // floating point would show 0.060000000000000005 for six times 0.01
+        .select({
+          units: sql<
+            string | number | null
+          >`sum(cast(round(${pairs.costUsd} * ${UNITS_PER_USD}) as bigint))`,
+          wholeUsd: sql<number>`coalesce(sum(${pairs.costUsd} / ${pairs.drawn}), 0)`,
+          firstAt: min(pairs.at),
+        })
+        .from(pairs)
+        .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
+      const { units, wholeUsd, firstAt } = oneRow(rows)
+      return { usd: Number(units ?? 0) / UNITS_PER_USD, wholeUsd, firstAt }
+    })
+
+export const createPairStore = (connection: CommonConnection): PairStore => ({
   ...waitingReads(connection),
   ...judgedReads(connection),
+  ...ratedRead(connection),
   ...writers(connection),
+  spent: spent(connection),
   revision: () => readRevision(connection, PAIRS_REVISION),
 })

@@ -1,4 +1,28 @@
-/** What the rows of a statement have by its text, and not by the driver's types. */
+/** Many rows of one insert, and what the rows of a statement have by its text, and not by the driver's types. */
+import { inChunks } from '../log/chunks.ts'
+import type { Sql, SqlValue } from './connection.ts'
+
+/** @returns `($1, $2), ($3, $4)` */
+const groups = (rows: number, columns: number): string =>
+  Array.from({ length: rows }, (_row, row) => {
+    const places = Array.from({ length: columns }, (_column, at) => `$${row * columns + at + 1}`)
+    return `(${places.join(',')})`
+  }).join(',')
+
+/** @param into `insert into … (…)`, with as many columns as each row has values @returns how many were inserted */
+export const insertRows = async (
+  sql: Sql,
+  into: string,
+  rows: SqlValue[][],
+  onConflict = ''
+): Promise<number> => {
+  let inserted = 0
+  for (const chunk of inChunks(rows)) {
+    const text = `${into} values ${groups(chunk.length, chunk[0]!.length)} ${onConflict}`
+    inserted += (await sql(text, chunk.flat())).changed
+  }
+  return inserted
+}
 
 /**
  * The first row of a statement that always gives one, such as an aggregate or an insert that returns.

@@ -19,8 +19,8 @@ export const loadTokenizer = async (): Promise<CountTokens> => {
   return (text) => countTokens(text, options)
 }
 
-/** Whether the usage can be estimated. Bodies are read only for these records. */
-export const lacksUsage = ({ usage, response }: { usage: unknown; response: unknown }): boolean =>
+/** Whether the usage can be estimated. */
+const lacksUsage = ({ usage, response }: { usage: unknown; response: unknown }): boolean =>
   usage === null && response !== null
 
 export type Estimator = (records: StoredRecord[]) => Promise<StoredRecord[]>

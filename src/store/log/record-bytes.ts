@@ -154,10 +154,6 @@ export async function* readRecords(
   if (records.length > 0) yield records
 }
 
-/** Status 2xx and a response. */
-export const isAnswered = ({ head, response }: RecordBytes): boolean =>
-  isSuccess(head.status) && response !== null
-
 export interface WriterOptions extends ReadOptions {
   /** receives the new records after the commit */
   onWritten: (records: RecordBytes[]) => void

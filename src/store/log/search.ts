@@ -7,13 +7,8 @@ import { compileFilter, SEARCH_OUTCOMES } from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
 import { drawOfEach, seededRandom } from '../../random.ts'
 import type { FoundRecords, RecordQuery, SpreadQuery } from '../store.ts'
-import { lacksUsage, type Estimator } from './estimates.ts'
-import {
-  MAX_PAGE_BYTES,
-  type NeedsBodies,
-  type PageOptions,
-  type PageRead,
-} from './reading/read-page.ts'
+import type { Estimator } from './estimates.ts'
+import { MAX_PAGE_BYTES, type NeedsBodies, type PageOptions, type PageRead } from './read-page.ts'
 
 /** records that one search reads at most */
 const MAX_SCANNED = 5_000
@@ -32,7 +27,7 @@ export const neededBodies = ({
   estimates = false,
 }: RecordQuery): NeedsBodies | null => {
   if (bodies) return () => true
-  return estimates ? lacksUsage : null
+  return estimates ? ({ usage }) => usage === null : null
 }
 
 /** Adds estimates, and takes bodies away that were read only for them. */
@@ -51,7 +46,7 @@ export const inOrderOf = <Found extends { id: string }>(ids: string[], found: Fo
   return ids.flatMap((id) => byId.get(id) ?? [])
 }
 
-export interface ScannedPage extends PageRead<{ sequence: number }> {
+export interface ScannedPage extends PageRead {
   /** as many rows as the page was for */
   isFull: boolean
 }
@@ -93,7 +88,7 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
     if (furthest !== undefined) return { data, next: furthest.sequence, isPartial: false, searched }
     if (last === null || (!isFull && !isCut))
       return { data, next: null, isPartial: false, searched }
-    after = last.sequence
+    after = last
     rowsRead += pageRows
     maxBytes -= bytes
     if (isCut || rowsRead >= MAX_SCANNED || maxBytes <= 0)

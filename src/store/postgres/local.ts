@@ -1,25 +1,17 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { createRedactor } from '../../core/log/redact.ts'
-import { createKeyStore } from '../common/keys.ts'
-import { createSnapshotStore } from '../common/snapshots.ts'
-import { createTemplateStore } from '../common/templates.ts'
-import type { OpenStore, Store } from '../store.ts'
+import { recordWriter } from '../common/log/append.ts'
+import { blankLost, type Upkeep } from '../common/log/prune.ts'
+import { areasOf } from '../common/store.ts'
+import { createAppender, type CaptureOptions } from '../log/appender.ts'
+import { Dictionaries } from '../log/dictionaries.ts'
+import type { OpenStore } from '../store.ts'
 import { commonOf } from './base/common.ts'
 import { openPool, type Connection } from './base/database.ts'
-import { orConflict } from './base/errors.ts'
 import { migrate } from './base/migrate.ts'
 import { placeOf, type ServerOptions } from './base/server-options.ts'
-import { createAppender, type CaptureOptions } from '../log/appender.ts'
-import { createFeedbackStore } from './feedback.ts'
-import { createInternalizationStore } from './internalizations.ts'
 import { sliceRenewer } from './key-slices.ts'
 import { createLeaseStore, fenced } from './leases.ts'
-import { recordWriter } from './log/append.ts'
-import { BaseCache } from '../log/base-cache.ts'
-import { createRecordStore } from './log/records.ts'
-import { createKeptResponseStore } from './kept-responses.ts'
-import { createPairStore } from './pairs.ts'
-import { createRouteStore } from './routes.ts'
 
 export interface LocalOptions extends CaptureOptions {
   server: ServerOptions
@@ -44,39 +36,51 @@ const openConnection = async ({
   }
 }
 
-const storeOn = (connection: Connection, options: LocalOptions, now: () => number): OpenStore => {
+const LOG = ['records', 'bodies', 'dictionaries']
+/** Tables that a forgetting deletes rows of, beside the log. */
+const FORGOTTEN = ['evaluations', 'pairs', 'feedback', 'kept_responses', 'snapshots']
+
+/**
+ * Vacuums, so that deleted rows can no longer be read and their space is used again. What the server keeps beyond that
+ * is the operator's: docs/postgres.md.
+ */
+const vacuum = async ({ alone }: Connection, tables: string[]): Promise<void> => {
+  for (const table of tables) await alone(`vacuum promptintern.${table}`)
+}
+
+const upkeepOn = (connection: Connection, dictionaries: Dictionaries): Upkeep => ({
+  dictionaries,
+  giveBack: () => vacuum(connection, LOG),
+  scrub: async () => {
+    await blankLost(commonOf(connection))
+    await vacuum(connection, [...LOG, ...FORGOTTEN])
+  },
+})
+
+const storeOn = (connection: Connection, options: LocalOptions): OpenStore => {
   const { redact = null } = options
-  const cache = new BaseCache(now)
+  const dictionaries = new Dictionaries()
   const redactor = redact === null ? null : createRedactor(redact)
-  const { flush, ...appender } = createAppender(recordWriter(connection, cache), options, redactor)
-  const areasOf = (on: Connection): Store => ({
-    records: {
-      ...createRecordStore(on, cache),
-      ...appender,
-    },
-    templates: createTemplateStore(commonOf(on)),
-    internalizations: createInternalizationStore(on),
-    pairs: createPairStore(on),
-    feedback: createFeedbackStore(on, redactor),
-    keptResponses: createKeptResponseStore(on),
-    routes: createRouteStore(on),
-    keys: createKeyStore(commonOf(on), { renew: sliceRenewer(on), orConflict }),
-    snapshots: createSnapshotStore(commonOf(on)),
-  })
+  const writer = recordWriter(commonOf(connection), dictionaries)
+  const { flush, ...appender } = createAppender(writer, options, redactor)
+  const areas = (on: Connection) =>
+    areasOf(commonOf(on), {
+      appender,
+      redactor,
+      renew: sliceRenewer(on),
+      upkeep: upkeepOn(on, dictionaries),
+    })
   return {
-    ...areasOf(connection),
+    ...areas(connection),
     leases: createLeaseStore(connection),
-    under: (lease) => areasOf(fenced(connection, lease)),
+    under: (lease) => areas(fenced(connection, lease)),
     close: () => flush().then(connection.close),
   }
 }
 
 /** @throws AppError like `migrate`, and `invalid-config` where the server refuses the user */
-export const openLocalStore = async (
-  options: LocalOptions,
-  now: () => number
-): Promise<OpenStore> => {
-  const store = storeOn(await openConnection(options), options, now)
+export const openLocalStore = async (options: LocalOptions): Promise<OpenStore> => {
+  const store = storeOn(await openConnection(options), options)
   let closing: Promise<void> | null = null
   return { ...store, close: () => (closing ??= store.close()) }
 }

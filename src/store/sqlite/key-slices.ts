@@ -9,9 +9,7 @@ import {
 } from '../../core/keys/account.ts'
 import { firstDayOf } from '../../core/keys/issued-key.ts'
 import type { KeyStore } from '../store.ts'
-import type { Connection } from './base/database.ts'
-import { keyAccounts, keySlices } from './base/schema.ts'
-import { bulkInsert, type SqlTransaction } from './base/statements.ts'
+import type { CommonConnection, Sql } from '../common/connection.ts'
 import { oneRow } from '../common/rows.ts'
 
 const NOW = `select cast(unixepoch('subsec') * 1000 as integer) as now`
@@ -36,34 +34,36 @@ const READ = `select
   requests, tokens, filled_at
   from (select 1) left join key_accounts on key_id = ?1`
 
-const setLevels = bulkInsert(keyAccounts, '', 'insert or replace')
-const setSlices = bulkInsert(keySlices, '', 'insert or replace')
+const SET_LEVELS = `insert or replace into key_accounts (key_id, requests, tokens, filled_at)
+  values (?, ?, ?, ?)`
+
+const SET_SLICE = `insert or replace into key_slices (key_id, holder, usd, renewed_at)
+  values (?, ?, ?, ?)`
 
 const REMOVE_SLICE = 'delete from key_slices where key_id = ? and holder = ?'
 
 const addSpend = async (
-  tx: SqlTransaction,
+  sql: Sql,
   holder: string,
   { keyId, spend: { requests, tokens, usd } }: SliceAsk,
   now: number
 ): Promise<void> => {
   const abandoned = [keyId, holder, now - ABANDONED_MS]
-  await tx.execute({ sql: BOOK_ABANDONED, args: abandoned })
-  await tx.execute({ sql: REMOVE_ABANDONED, args: abandoned })
-  if (requests > 0)
-    await tx.execute({ sql: ADD_SPEND, args: [keyId, dayOf(now), requests, tokens, usd] })
+  await sql(BOOK_ABANDONED, abandoned)
+  await sql(REMOVE_ABANDONED, abandoned)
+  if (requests > 0) await sql(ADD_SPEND, [keyId, dayOf(now), requests, tokens, usd])
 }
 
 const levelIn = (value: unknown): number | null => (value === null ? null : Number(value))
 
 const readAccount = async (
-  tx: SqlTransaction,
+  sql: Sql,
   holder: string,
   { keyId, limits: { budget } }: SliceAsk,
   now: number
 ): Promise<Account> => {
   const firstDay = firstDayOf(budget?.period ?? 'day', now)
-  const { rows } = await tx.execute({ sql: READ, args: [keyId, firstDay, holder] })
+  const { rows } = await sql(READ, [keyId, firstDay, holder])
   const row = oneRow(rows)
   return {
     levels: { requests: levelIn(row['requests']), tokens: levelIn(row['tokens']) },
@@ -74,29 +74,29 @@ const readAccount = async (
 }
 
 const renewOne = async (
-  tx: SqlTransaction,
+  sql: Sql,
   holder: string,
   ask: SliceAsk,
   now: number
 ): Promise<SliceGrant> => {
   const { keyId } = ask
-  await addSpend(tx, holder, ask, now)
-  const account = await readAccount(tx, holder, ask, now)
+  await addSpend(sql, holder, ask, now)
+  const account = await readAccount(sql, holder, ask, now)
   const { grant, levels } = grantSlice(account, ask, now)
-  await setLevels(tx, [{ keyId, ...levels, filledAt: now }])
+  await sql(SET_LEVELS, [keyId, levels.requests, levels.tokens, now])
   const usd = ask.keptUsd + grant.granted.usd
-  if (usd > 0) await setSlices(tx, [{ keyId, holder, usd, renewedAt: now }])
-  else await tx.execute({ sql: REMOVE_SLICE, args: [keyId, holder] })
+  if (usd > 0) await sql(SET_SLICE, [keyId, holder, usd, now])
+  else await sql(REMOVE_SLICE, [keyId, holder])
   return grant
 }
 
 export const sliceRenewer =
-  ({ writeSql }: Connection): KeyStore['renew'] =>
+  ({ writeSql }: CommonConnection): KeyStore['renew'] =>
   (holder, asks) =>
-    writeSql(async (tx) => {
-      const { rows } = await tx.execute(NOW)
+    writeSql(async (sql) => {
+      const { rows } = await sql(NOW)
       const now = Number(oneRow(rows)['now'])
       const grants: SliceGrant[] = []
-      for (const ask of asks) grants.push(await renewOne(tx, holder, ask, now))
+      for (const ask of asks) grants.push(await renewOne(sql, holder, ask, now))
       return grants
     })

@@ -1,24 +1,56 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
+import { sql } from 'drizzle-orm'
 import { createRedactor } from '../../core/log/redact.ts'
-import { createKeyStore } from '../common/keys.ts'
-import { createSnapshotStore } from '../common/snapshots.ts'
-import { createTemplateStore } from '../common/templates.ts'
-import type { OpenStore, Store } from '../store.ts'
-import { commonOf } from './base/common.ts'
-import { openDatabase, orConflict, type Connection, type DatabaseOptions } from './base/database.ts'
+import { AppError } from '../../errors.ts'
+import { recordWriter } from '../common/log/append.ts'
+import { blankLost, type Upkeep } from '../common/log/prune.ts'
+import { oneRow } from '../common/rows.ts'
+import { areasOf } from '../common/store.ts'
 import { createAppender, type CaptureOptions } from '../log/appender.ts'
-import { createFeedbackStore } from './feedback.ts'
-import { createInternalizationStore } from './internalizations.ts'
+import { Dictionaries } from '../log/dictionaries.ts'
+import type { OpenStore } from '../store.ts'
+import { commonOf } from './base/common.ts'
+import { openDatabase, type Connection, type DatabaseOptions } from './base/database.ts'
 import { sliceRenewer } from './key-slices.ts'
 import { createLeaseStore, fenced } from './leases.ts'
-import { recordWriter } from './log/append.ts'
-import { BaseCache } from '../log/base-cache.ts'
-import { createRecordStore } from './log/records.ts'
-import { createKeptResponseStore } from './kept-responses.ts'
-import { createPairStore } from './pairs.ts'
-import { createRouteStore } from './routes.ts'
 
 export interface LocalOptions extends DatabaseOptions, CaptureOptions {}
+
+/** pages of one vacuum call */
+const VACUUMED_PAGES = 1000
+
+const giveBackPages = async ({ read }: Connection): Promise<void> => {
+  for (;;) {
+    const left = await read(async (db) => {
+      // as a script: the driver runs a single statement only to its first row, which is one page
+      await db.$client.executeMultiple(`PRAGMA incremental_vacuum(${VACUUMED_PAGES})`)
+      const rows = await db.all<{ freelist_count: number }>(sql`PRAGMA freelist_count`)
+      return oneRow(rows).freelist_count
+    })
+    if (left < VACUUMED_PAGES) return
+  }
+}
+
+/**
+ * Rewrites the file and empties the write-ahead log. Deleted cells are overwritten (`database.ts`),
+ * but SQLite leaves copies of cells that it moved between pages, and only a new file has none.
+ */
+const rewrite = ({ read }: Connection): Promise<void> =>
+  read(async (db) => {
+    await db.$client.executeMultiple('VACUUM')
+    const rows = await db.all<{ busy: number }>(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
+    if (oneRow(rows).busy !== 0)
+      throw new AppError('conflict', 'another process is reading the database: try again')
+  })
+
+const upkeepOn = (connection: Connection, dictionaries: Dictionaries): Upkeep => ({
+  dictionaries,
+  giveBack: () => giveBackPages(connection),
+  scrub: async () => {
+    await blankLost(commonOf(connection))
+    await rewrite(connection)
+  },
+})
 
 /**
  * Two stores on one file that write at the same time need a thread each: SQLite blocks the thread
@@ -30,28 +62,22 @@ export const openLocalStore = async (
   now: () => number
 ): Promise<OpenStore> => {
   const connection = await openDatabase(options)
-  const cache = new BaseCache(now)
+  const dictionaries = new Dictionaries()
   const redactor = redact === null ? null : createRedactor(redact)
-  const { flush, ...appender } = createAppender(recordWriter(connection, cache), options, redactor)
-  const areasOf = (on: Connection): Store => ({
-    records: {
-      ...createRecordStore(on, cache),
-      ...appender,
-    },
-    templates: createTemplateStore(commonOf(on)),
-    internalizations: createInternalizationStore(on),
-    pairs: createPairStore(on),
-    feedback: createFeedbackStore(on, redactor),
-    keptResponses: createKeptResponseStore(on),
-    routes: createRouteStore(on),
-    keys: createKeyStore(commonOf(on), { renew: sliceRenewer(on), orConflict }),
-    snapshots: createSnapshotStore(commonOf(on)),
-  })
+  const writer = recordWriter(commonOf(connection), dictionaries)
+  const { flush, ...appender } = createAppender(writer, options, redactor)
+  const areas = (on: Connection) =>
+    areasOf(commonOf(on), {
+      appender,
+      redactor,
+      renew: sliceRenewer(commonOf(on)),
+      upkeep: upkeepOn(on, dictionaries),
+    })
   let closing: Promise<void> | null = null
   return {
-    ...areasOf(connection),
+    ...areas(connection),
     leases: createLeaseStore(connection, now),
-    under: (lease) => areasOf(fenced(connection, lease)),
+    under: (lease) => areas(fenced(connection, lease)),
     close: () => (closing ??= flush().then(connection.close)),
   }
 }

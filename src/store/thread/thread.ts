@@ -18,7 +18,7 @@ const port = parentPort!
 const openLocal = async ({ kind, options }: LocalStore): Promise<OpenStore> =>
   kind === 'sqlite'
     ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
-    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now)
+    : (await import('../postgres/local.ts')).openLocalStore(options)
 
 const run = (store: OpenStore, { area, lease, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()

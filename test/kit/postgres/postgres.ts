@@ -63,13 +63,12 @@ const EMPTY = `do $$
     found record;
   begin
     for found in
-      select oid::regclass as name, relispartition from pg_class
+      select oid::regclass as name from pg_class
       where relnamespace = ours and relkind = 'r' and relname <> 'migrations'
       -- others refer to the internalizations
       order by relname = 'internalizations'
     loop
-      if found.relispartition then execute 'drop table ' || found.name;
-      else execute 'delete from ' || found.name; end if;
+      execute 'delete from ' || found.name;
     end loop;
     for found in select oid::regclass as name from pg_class where relnamespace = ours and relkind = 'S'
     loop execute 'alter sequence ' || found.name || ' restart'; end loop;

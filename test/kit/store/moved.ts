@@ -34,9 +34,6 @@ export const STATES: InternalizationState[] = [
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
-/** The request of `record-63`, which is stored whole. */
-export const UNLIKE_OTHERS = 'a text that is unlike all others'
-
 /** Records of one write, which an import may spread over days. */
 const records = (): ExchangeRecord[] => [
   ...range(60).map((index) =>
@@ -45,7 +42,7 @@ const records = (): ExchangeRecord[] => [
   exampleRecord(60, { at: 12 * DAY_MS, request: 'not JSON, with \0', usage: null }),
   exampleRecord(61, { at: 20_001 * DAY_MS, response: null, status: 499, tenant: 'tenant-b' }),
   exampleRecord(62, { at: 20_001 * DAY_MS + 0.5, path: '/v1/completions' }),
-  exampleRecord(63, { at: 20_001 * DAY_MS, request: UNLIKE_OTHERS }),
+  exampleRecord(63, { at: 20_001 * DAY_MS, request: 'a text that is unlike all others' }),
 ]
 
 const fillLog = async (store: Store): Promise<void> => {
@@ -59,7 +56,6 @@ const fillLog = async (store: Store): Promise<void> => {
         )
       )
     )
-  // more log segments of three days than a page has
   for (const group of range(10))
     await store.records.append(
       batchOf(
@@ -69,7 +65,7 @@ const fillLog = async (store: Store): Promise<void> => {
       )
     )
   await store.records.tagTemplate(['record-1', 'record-2', 'record-5'], 'version-1')
-  // a hole in a log segment, and a log segment that is gone with its sequences
+  // a hole in the log, and its last record
   await store.records.append(batchOf([exampleRecord(999, { tenant: 'gone' })]))
   await store.records.forget({ recordIds: ['record-4', 'record-999'] })
   // bodies of the oldest record are gone

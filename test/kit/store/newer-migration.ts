@@ -10,12 +10,11 @@ const ADDITIVE = `do $$
   begin
     for found in
       select oid::regclass as name, relname from pg_class
-      where relnamespace = 'promptintern'::regnamespace and relkind in ('r', 'p')
-        and not relispartition and relname <> 'migrations'
+      where relnamespace = 'promptintern'::regnamespace and relkind = 'r' and relname <> 'migrations'
     loop
       execute 'alter table ' || found.name || ' add column added_later text';
       execute 'alter table ' || found.name || ' add column added_count integer not null default 0';
-      execute 'create index on only ' || found.name || ' (added_later)';
+      execute 'create index on ' || found.name || ' (added_later)';
     end loop;
     create table promptintern.added (id bigint primary key);
   end $$`

@@ -81,7 +81,7 @@ const holds = async (server: ServerOptions, text: string): Promise<boolean> => {
   try {
     const { rows: tables } = await client.query<{ name: string }>(
       `select oid::regclass::text as name from pg_class
-        where relnamespace = 'promptintern'::regnamespace and relkind in ('r', 'p')`
+        where relnamespace = 'promptintern'::regnamespace and relkind = 'r'`
     )
     const hex = Buffer.from(text).toString('hex')
     for (const { name } of tables) {
@@ -103,7 +103,7 @@ const postgresTests = (prepare: (server: ServerOptions) => Promise<void>): Store
     const server = await emptyDatabase()
     await prepare(server)
     await use({
-      open: (options) => openPostgres({ server, poolSize: 4, ...options }, Date.now),
+      open: (options) => openPostgres({ server, poolSize: 4, ...options }),
       isStored: (text) => holds(server, text),
       ageSlices: async (ms) => {
         const sql = `update promptintern.key_slices set renewed_at = renewed_at - ${ms}`

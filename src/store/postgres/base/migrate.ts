@@ -4,11 +4,16 @@ import type { QueryConfig } from 'pg'
 import { AppError, type ErrorCode } from '../../../errors.ts'
 import type { Connection, Database, Transaction } from './database.ts'
 import { codeOf } from './errors.ts'
-import { lockSql } from './locks.ts'
 import { afterMigration, knownMigrations, type Applied, type Migration } from './migrations.ts'
 import { SCHEMA_NAME } from './schema.ts'
 import { oneRow } from '../../common/rows.ts'
 import { lastOf, type NonEmpty } from '../../../core/lists.ts'
+
+/**
+ * Waits until no other process migrates or begins a move. The lock is the transaction's: one of a session would be lost,
+ * or never released, behind a pooler. The first number, 'pint', keeps it apart from those of other programs.
+ */
+export const MIGRATION_LOCK = 'select pg_advisory_xact_lock(1885957748, 1)'
 
 /** It is there from the first row of a move from SQLite until all rows are compared. */
 export const MOVE_TABLE = 'unfinished_move'
@@ -143,7 +148,7 @@ const applyMissing = async (tx: Transaction, known: readonly Migration[]): Promi
   const { $client } = tx
   await $client.query(END_WITH_CLIENT)
   // another proxy may be at it
-  await $client.query(lockSql('migration'))
+  await $client.query(MIGRATION_LOCK)
   await prepare(tx)
   let applied = await readApplied(tx)
   for (const migration of known) {

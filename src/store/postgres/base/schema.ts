@@ -1,8 +1,6 @@
 /**
  * The tables in PostgreSQL, all in a schema of their own. They are those of the embedded database
- * (`sqlite/base/schema.ts`), but the log is partitioned by day, so that retention drops tables instead of
- * deleting rows. The migrations say `partition by`, which drizzle cannot. JSON is of type `json`, because
- * `jsonb` refuses U+0000.
+ * (`sqlite/base/schema.ts`), with the same columns. JSON is of type `json`, because `jsonb` refuses U+0000.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -26,10 +24,7 @@ import type { JudgedAnswers } from '../../../core/judge/verdict.ts'
 import type { LongLogprobs } from '../../../core/route/confidence.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
-import type {
-  InternalizationPlan,
-  InternalizationState,
-} from '../../../core/internalization/internalization.ts'
+import type { InternalizationState } from '../../../core/internalization/internalization.ts'
 import type {
   DrawnSide,
   FeedbackSource,
@@ -40,6 +35,7 @@ import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
 import type { Template } from '../../../core/template/template.ts'
+import type { RecordLists, StoredPlan } from '../../common/connection.ts'
 
 export const SCHEMA_NAME = 'promptintern'
 
@@ -59,109 +55,48 @@ const whole = (name: string) => bigint(name, { mode: 'number' })
 /** Days since the epoch, UTC. */
 const dayOf = () => integer('day').notNull()
 
-/** The days that have a part of the log, each with partitions of its own (`log/days.ts`). */
-export const days = schema.table('days', {
-  day: integer('day').primaryKey(),
-  /** ids of its first and last log segment; null before the first one */
-  firstSegment: whole('first_segment'),
-  lastSegment: whole('last_segment'),
-  /** whether there are partitions for bodies; retention drops them before those of records */
-  hasBodies: boolean('has_bodies').notNull(),
-  /** a forgetting has not yet deleted the bodies that no record has */
-  isUnswept: boolean('is_unswept').notNull().default(false),
-  /** deleted rows have not been vacuumed */
-  isUnvacuumed: boolean('is_unvacuumed').notNull().default(false),
-})
-
 /**
- * One row: the id of the newest log segment. An append holds the lock of the row until it commits, so ids
- * become visible in their order. A sequence would give ids in another order than that of the commits, and a
- * reader that follows the log would pass a segment by.
+ * Bodies that others are stored as a difference to (`log/dictionaries.ts`), each the body of a record of its day.
  * @public read by drizzle-kit
  */
-export const logEnd = schema.table('log_end', {
-  one: boolean('one').primaryKey().default(true),
-  segment: whole('segment').notNull(),
-})
-
-/** @public read by drizzle-kit */
-export const bodyIds = schema.sequence('body_ids')
-
-/**
- * Bodies that are stored whole, each once a day. Log segments of the same day refer to them.
- * @public read by drizzle-kit
- */
-export const bodies = schema.table(
-  'bodies',
+export const dictionaries = schema.table(
+  'dictionaries',
   {
+    id: whole('id').primaryKey().generatedAlwaysAsIdentity(),
     day: dayOf(),
-    id: whole('id').notNull(),
-    /** SHA-256 of the body */
-    digest: bytea('digest').notNull(),
+    /** its record is forgotten: nothing new refers to it, and what does is stored anew */
+    isRetired: boolean('is_retired').notNull().default(false),
     /** raw deflate */
     data: bytea('data').notNull(),
   },
   (table) => [
-    primaryKey({ columns: [table.id, table.day] }),
-    uniqueIndex('bodies_digest').on(table.digest, table.day),
+    index('dictionaries_day').on(table.day),
+    index('dictionaries_retired')
+      .on(table.day)
+      .where(sql`is_retired`),
   ]
 )
 
-/**
- * The log: a row is a log segment, the records of one write and one day (`segment-codec.ts`).
- * @public read by drizzle-kit
- */
-export const segments = schema.table(
-  'segments',
-  {
-    day: dayOf(),
-    id: whole('id').notNull(),
-    /** how many it has */
-    records: integer('records').notNull(),
-    bodies: integer('bodies').notNull(),
-    /** all but the bodies */
-    heads: bytea('heads').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.id, table.day] })]
-)
-
-/**
- * The bodies of a log segment that are differences to whole ones. Apart from it, because they are deleted
- * earlier.
- * @public read by drizzle-kit
- */
-export const segmentBodies = schema.table(
-  'segment_bodies',
-  {
-    day: dayOf(),
-    segment: whole('segment').notNull(),
-    data: bytea('data').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.segment, table.day] })]
-)
-
-/** The columns by which records are looked up. */
+/** The log: a row is an exchange without its bodies. */
 export const records = schema.table(
   'records',
   {
+    /** strictly increasing, and never given again */
+    sequence: whole('sequence').primaryKey(),
+    id: text('id').notNull().unique(),
     day: dayOf(),
-    id: text('id').notNull(),
-    /** log segment and place in it (`segment-codec.ts`) */
-    sequence: whole('sequence').notNull(),
     at: whole('at').notNull(),
-    /** status 2xx and a stored response, as long as its day has bodies */
-    answered: boolean('answered').notNull(),
     templateVersion: text('template_version'),
     // see `LookUpNumbers`
     tenantNumber: integer('tenant_number').notNull(),
     outcome: smallint('outcome').notNull(),
     statusClass: smallint('status_class').notNull(),
     opening: smallint('opening'),
+    /** JSON of the packed head and the usage */
+    head: text('head').notNull(),
   },
   (table) => [
-    // a record's time never changes, so a repeated append finds its id in the same day
-    primaryKey({ columns: [table.id, table.day] }),
-    index('records_sequence').on(table.sequence),
+    index('records_day').on(table.day, table.sequence),
     index('records_template')
       .on(table.templateVersion, table.sequence)
       .where(sql`template_version is not null`),
@@ -173,6 +108,34 @@ export const records = schema.table(
       .where(sql`status_class <> 2`),
   ]
 )
+
+/**
+ * The bodies of the records, in the forms of `log/dictionaries.ts`. Apart from them, because they are deleted earlier.
+ * @public read by drizzle-kit
+ */
+export const bodies = schema.table(
+  'bodies',
+  {
+    sequence: whole('sequence').primaryKey(),
+    day: dayOf(),
+    requestDictionary: whole('request_dictionary'),
+    request: bytea('request'),
+    responseDictionary: whole('response_dictionary'),
+    response: bytea('response'),
+  },
+  (table) => [index('bodies_day').on(table.day, table.sequence)]
+)
+
+/**
+ * One row: the sequence of the newest record. An append holds the lock of the row until it commits, so sequences
+ * become visible in their order. A sequence of the server would give them in another order than that of the commits,
+ * and a reader that follows the log would pass a record by.
+ * @public read by drizzle-kit
+ */
+export const logEnd = schema.table('log_end', {
+  id: integer('id').primaryKey(),
+  sequence: whole('sequence').notNull(),
+})
 
 /** Running totals: cheap to read, and kept when records are pruned. */
 export const templateTotals = schema.table('template_totals', {
@@ -219,10 +182,6 @@ export const fieldRules = schema.table(
   (table) => [primaryKey({ columns: [table.version, table.path] })]
 )
 
-/** Ids of records in a plan. */
-export const RECORD_LISTS = ['trainRecordIds', 'holdoutRecordIds', 'unseenRecordIds'] as const
-export type RecordLists = Partial<Pick<InternalizationPlan, (typeof RECORD_LISTS)[number]>>
-
 export const internalizations = schema.table(
   'internalizations',
   {
@@ -233,7 +192,7 @@ export const internalizations = schema.table(
     state: json('state').$type<InternalizationState>().notNull(),
     createdAt: whole('created_at').notNull(),
     updatedAt: whole('updated_at').notNull(),
-    plan: json('plan').$type<Omit<InternalizationPlan, keyof RecordLists>>(),
+    plan: json('plan').$type<StoredPlan>(),
     /** of the plan; most of its size, and seldom read */
     recordLists: json('record_lists').$type<RecordLists>(),
     verdict: json('verdict').$type<Verdict>(),

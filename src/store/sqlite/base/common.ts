@@ -1,14 +1,16 @@
 /** This database for the functions that both share. */
 import { commonTables, type CommonConnection } from '../../common/connection.ts'
-import { raiseRevision } from './counters.ts'
-import type { Connection } from './database.ts'
+import { orConflict, type Connection } from './database.ts'
+import { sqlOn } from './dialect.ts'
 import * as schema from './schema.ts'
 
 const tables = commonTables(schema)
 
-/**
- * The cast says that the query builder of SQLite has the calls of PostgreSQL's, which drizzle's types do not. It is
- * proved by the tests of the store, which run over both databases; `commonTables` checks the columns.
- */
-export const commonOf = ({ read, write }: Connection): CommonConnection =>
-  ({ read, write, tables, raiseRevision }) as unknown as CommonConnection
+export const commonOf = ({ read, write, writeSql }: Connection): CommonConnection => ({
+  // the calls of its query builder, with other types
+  ...({ read, write } as unknown as Pick<CommonConnection, 'read' | 'write'>),
+  readSql: (work) => read(({ $client }) => work(sqlOn($client))),
+  writeSql: (work) => writeSql((tx) => work(sqlOn(tx))),
+  tables,
+  orConflict,
+})

@@ -5,7 +5,12 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { createClient, LibsqlError, type Client } from '@libsql/client/sqlite3'
+import {
+  createClient,
+  LibsqlError,
+  type Client,
+  type Transaction as SqlTransaction,
+} from '@libsql/client/sqlite3'
 import { sql } from 'drizzle-orm'
 import type { LibSQLDatabase } from 'drizzle-orm/libsql/driver-core'
 import { drizzle } from 'drizzle-orm/libsql/sqlite3'
@@ -13,7 +18,6 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { AppError } from '../../../errors.ts'
 import { packageFolder } from '../../../package-folder.ts'
 import { databasePath } from './database-path.ts'
-import type { SqlTransaction } from './statements.ts'
 import { oneRow } from '../../common/rows.ts'
 import { lastOf, nonEmpty, type NonEmpty } from '../../../core/lists.ts'
 

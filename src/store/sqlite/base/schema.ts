@@ -1,7 +1,6 @@
 /**
- * The tables of the embedded database. Every request is logged, so a write must be cheap: the records
- * of one write are one row of `segments`, a recurring body is one row of `bodies`, and a row of
- * `records` has only the columns of look-ups. JSON columns hold domain types unchanged.
+ * The tables of the embedded database. They are those of PostgreSQL (`postgres/base/schema.ts`), with the same columns:
+ * most statements are written once for both. JSON columns hold domain types unchanged.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -19,10 +18,7 @@ import type { FreshAnswers } from '../../../core/gate/figures.ts'
 import type { JudgedAnswers } from '../../../core/judge/verdict.ts'
 import type { LongLogprobs } from '../../../core/route/confidence.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
-import type {
-  InternalizationPlan,
-  InternalizationState,
-} from '../../../core/internalization/internalization.ts'
+import type { InternalizationState } from '../../../core/internalization/internalization.ts'
 import type {
   DrawnSide,
   FeedbackSource,
@@ -34,62 +30,47 @@ import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
 import type { Template } from '../../../core/template/template.ts'
+import type { RecordLists, StoredPlan } from '../../common/connection.ts'
 
-/** Bodies that are stored whole, each once. The bodies of a log segment refer to them. */
-export const bodies = sqliteTable(
-  'bodies',
+/**
+ * Bodies that others are stored as a difference to (`log/dictionaries.ts`), each the body of a record of its day.
+ * @public read by drizzle-kit
+ */
+export const dictionaries = sqliteTable(
+  'dictionaries',
   {
-    id: integer('id').primaryKey(),
-    /** SHA-256 of the body */
-    digest: blob('digest', { mode: 'buffer' }).notNull().unique(),
-    /** time of the newest record that refers to it */
-    newestAt: integer('newest_at').notNull(),
+    // never given again: a process may still know a deleted one
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    /** since the epoch, UTC */
+    day: integer('day').notNull(),
+    /** its record is forgotten: nothing new refers to it, and what does is stored anew */
+    isRetired: integer('is_retired', { mode: 'boolean' }).notNull().default(false),
     /** raw deflate */
     data: blob('data', { mode: 'buffer' }).notNull(),
   },
-  (table) => [index('bodies_newest_at').on(table.newestAt)]
+  (table) => [index('dictionaries_day').on(table.day)]
 )
 
-/**
- * The log: a row is a log segment, the records of one write (`segment-codec.ts`).
- * @public read by drizzle-kit
- */
-export const segments = sqliteTable(
-  'segments',
-  {
-    // autoincrement never reuses an id, so the sequence of a pruned record is never used again
-    id: integer('id').primaryKey({ autoIncrement: true }),
-    oldestAt: integer('oldest_at').notNull(),
-    /** time of the oldest record with bodies; null without one */
-    oldestBodyAt: integer('oldest_body_at'),
-    data: blob('data', { mode: 'buffer' }).notNull(),
-  },
-  (table) => [
-    index('segments_oldest_at').on(table.oldestAt),
-    index('segments_oldest_body_at')
-      .on(table.oldestBodyAt)
-      .where(sql`oldest_body_at is not null`),
-  ]
-)
-
-/** The columns by which records are looked up. */
+/** The log: a row is an exchange without its bodies. */
 export const records = sqliteTable(
   'records',
   {
-    /** log segment and place in it (`segment-codec.ts`) */
+    /** strictly increasing, and never given again */
     sequence: integer('sequence').primaryKey(),
     id: text('id').notNull().unique(),
+    day: integer('day').notNull(),
     at: integer('at').notNull(),
-    /** status 2xx and a stored response */
-    answered: integer('answered', { mode: 'boolean' }).notNull(),
     templateVersion: text('template_version'),
     // see `LookUpNumbers`
     tenantNumber: integer('tenant_number').notNull(),
     outcome: integer('outcome').notNull(),
     statusClass: integer('status_class').notNull(),
     opening: integer('opening'),
+    /** JSON of the packed head and the usage */
+    head: text('head').notNull(),
   },
   (table) => [
+    index('records_day').on(table.day),
     index('records_template')
       .on(table.templateVersion, table.sequence)
       .where(sql`template_version is not null`),
@@ -101,6 +82,32 @@ export const records = sqliteTable(
       .where(sql`status_class <> 2`),
   ]
 )
+
+/**
+ * The bodies of the records, in the forms of `log/dictionaries.ts`. Apart from them, because they are deleted earlier.
+ * @public read by drizzle-kit
+ */
+export const bodies = sqliteTable(
+  'bodies',
+  {
+    sequence: integer('sequence').primaryKey(),
+    day: integer('day').notNull(),
+    requestDictionary: integer('request_dictionary'),
+    request: blob('request', { mode: 'buffer' }),
+    responseDictionary: integer('response_dictionary'),
+    response: blob('response', { mode: 'buffer' }),
+  },
+  (table) => [index('bodies_day').on(table.day)]
+)
+
+/**
+ * One row: the sequence of the newest record.
+ * @public read by drizzle-kit
+ */
+export const logEnd = sqliteTable('log_end', {
+  id: integer('id').primaryKey(),
+  sequence: integer('sequence').notNull(),
+})
 
 /** Running totals: cheap to read, and kept when records are pruned. */
 export const templateTotals = sqliteTable('template_totals', {
@@ -157,7 +164,9 @@ export const internalizations = sqliteTable(
     state: text('state', { mode: 'json' }).$type<InternalizationState>().notNull(),
     createdAt: integer('created_at').notNull(),
     updatedAt: integer('updated_at').notNull(),
-    plan: text('plan', { mode: 'json' }).$type<InternalizationPlan>(),
+    plan: text('plan', { mode: 'json' }).$type<StoredPlan>(),
+    /** of the plan; most of its size, and seldom read */
+    recordLists: text('record_lists', { mode: 'json' }).$type<RecordLists>(),
     verdict: text('verdict', { mode: 'json' }).$type<Verdict>(),
     revision: integer('revision').notNull(),
   },
@@ -207,7 +216,10 @@ export const evaluations = sqliteTable(
     fresh: text('fresh', { mode: 'json' }).$type<FreshAnswers>(),
     judged: text('judged', { mode: 'json' }).$type<JudgedAnswers>(),
   },
-  (table) => [primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] })]
+  (table) => [
+    primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] }),
+    index('evaluations_record').on(table.recordId),
+  ]
 )
 
 /** Audited requests: first they wait for the lora's answer, then they are pairs. */
@@ -263,6 +275,8 @@ export const feedback = sqliteTable(
   {
     place: integer('place').primaryKey({ autoIncrement: true }),
     recordId: text('record_id').notNull(),
+    /** of the record */
+    day: integer('day').notNull(),
     by: text('given_by').$type<FeedbackSource>().notNull(),
     /** of the live route that the request matched */
     lora: text('lora'),
@@ -278,13 +292,14 @@ export const feedback = sqliteTable(
   },
   (table) => [
     uniqueIndex('feedback_record').on(table.recordId, table.by),
+    index('feedback_day').on(table.day),
     index('feedback_lora')
       .on(table.lora, table.place)
       .where(sql`lora is not null`),
   ]
 )
 
-/** Answers of loras by the Responses API, under the ids of their records. */
+/** Answers of loras by the Responses API, under the ids of their records. Bodies are exact: as bytes. */
 export const keptResponses = sqliteTable(
   'kept_responses',
   {
@@ -293,8 +308,8 @@ export const keptResponses = sqliteTable(
     at: integer('at').notNull(),
     /** of both bodies */
     bytes: integer('bytes').notNull(),
-    request: text('request').notNull(),
-    response: text('response').notNull(),
+    request: blob('request', { mode: 'buffer' }).notNull(),
+    response: blob('response', { mode: 'buffer' }).notNull(),
   },
   (table) => [
     index('kept_responses_tenant').on(table.tenant, table.at, table.id, table.bytes),
@@ -304,6 +319,8 @@ export const keptResponses = sqliteTable(
 
 export const routes = sqliteTable('routes', {
   templateVersion: text('template_version').primaryKey(),
+  internalizationId: text('internalization_id').notNull(),
+  lora: text('lora').notNull(),
   route: text('route', { mode: 'json' }).$type<Route>().notNull(),
 })
 

@@ -11,20 +11,15 @@ const PAGE = 50
 
 /** Each must return no row. */
 const CONTRADICTIONS: Record<string, string> = {
-  'a log segment without its differences': `select id from promptintern.segments
-    left join promptintern.segment_bodies as parts
-      on parts.day = segments.day and parts.segment = segments.id where parts.segment is null`,
-  'a day whose log segments are not those that it names': `select days.day from promptintern.days
-    join (select day, min(id) as first, max(id) as last, sum(records) as records
-      from promptintern.segments group by day) as found on found.day = days.day
-    where found.first <> first_segment or found.last <> last_segment`,
-  'a day with more or fewer records than its log segments': `select day from
-    (select day, count(*) as records from promptintern.records group by day) as rows
-    join (select day, sum(records) as records from promptintern.segments group by day) as found
-      using (day) where found.records <> rows.records`,
   'a record of another day': `select id from promptintern.records where at / ${DAY_MS} <> day`,
-  'an end of the log that is not the last log segment': `select segment from promptintern.log_end
-    where segment <> (select max(last_segment) from promptintern.days)`,
+  'bodies of another day': `select sequence from promptintern.bodies
+    join promptintern.records using (sequence) where bodies.day <> records.day`,
+  'a body whose dictionary is not of its day': `select sequence from promptintern.bodies
+    left join promptintern.dictionaries as known
+      on known.id = request_dictionary and known.day = bodies.day
+    where request_dictionary is not null and known.id is null`,
+  'an end of the log that is not the last record': `select sequence from promptintern.log_end
+    where sequence <> (select max(sequence) from promptintern.records)`,
   'totals of a template that are not its records': `select version from promptintern.template_totals
     left join (select template_version, count(*) as records from promptintern.records
       group by template_version) as found on template_version = version
@@ -59,7 +54,7 @@ export const checkLog = async (
   random: Random
 ): Promise<void> => {
   const connection = openPool(server, 2)
-  const store = await openLocalStore({ server, poolSize: 2 }, Date.now)
+  const store = await openLocalStore({ server, poolSize: 2 })
   try {
     for (const [what, sql] of Object.entries(CONTRADICTIONS)) {
       const { rows } = await connection.read(({ $client }) => $client.query(`${sql} limit 1`))

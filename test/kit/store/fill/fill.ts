@@ -4,6 +4,7 @@
  */
 import { DAY_MS } from '../../../../src/core/days.ts'
 import type { Pair } from '../../../../src/core/rollout/pair.ts'
+import { commonOf } from '../../../../src/store/postgres/base/common.ts'
 import { openPool, type Connection } from '../../../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../../../src/store/postgres/local.ts'
@@ -88,25 +89,26 @@ const vacuum = ({ alone }: Connection): Promise<void> => alone('vacuum (analyze)
 export const fillLog = async (options: FillOptions): Promise<number> => {
   const { server, records, days, lastDay, onDay } = options
   const connection = openPool(server, POOL)
-  const store = await openLocalStore({ server, poolSize: POOL }, Date.now)
+  const store = await openLocalStore({ server, poolSize: POOL })
   try {
     const firstDay = lastDay - days + 1
     const all = Array.from({ length: days }, (_, index) => firstDay + index)
     const weight = all.reduce((sum, day) => sum + 1 / stepOf(day, firstDay), 0)
     const model = await writeModelDay(
-      connection,
+      commonOf(connection),
       store,
       firstDay,
       Math.ceil((1 + EXTRA) * (records / weight))
     )
     await writeTemplates(store, firstDay * DAY_MS)
     await followDay(store)
-    let written = model.segments.reduce((sum, { segment }) => sum + segment.length, 0)
+    let written = model.records
     for (const [index, day] of all.entries()) {
       onDay(index, written)
       if (day === firstDay) continue
       const ended = index < ENDED_AFTER_DAYS ? [] : ENDED_VERSIONS
-      written += await copyDay(connection, { model, day, step: stepOf(day, firstDay), ended })
+      const step = stepOf(day, firstDay)
+      written += await copyDay(commonOf(connection), { model, day, step, ended })
       await followDay(store)
     }
     await vacuum(connection)

@@ -2,11 +2,10 @@
  * The first day of a large log, written by the store's own writer: several proxies, each with few records a
  * write, as a log of one or two requests a second has them. Other days are copied from it (`copy-day.ts`).
  */
-import { recordWriter } from '../../../../src/store/postgres/log/append.ts'
-import type { Connection } from '../../../../src/store/postgres/base/database.ts'
-import { createDays, readDays } from '../../../../src/store/postgres/log/days.ts'
-import { readSegmentsAfter, type DaySegment } from '../../../../src/store/postgres/log/segments.ts'
-import { BaseCache } from '../../../../src/store/log/base-cache.ts'
+import type { CommonConnection } from '../../../../src/store/common/connection.ts'
+import { recordWriter } from '../../../../src/store/common/log/append.ts'
+import { oneRow } from '../../../../src/store/common/rows.ts'
+import { Dictionaries } from '../../../../src/store/log/dictionaries.ts'
 import type { RecordBytes } from '../../../../src/store/log/record-bytes.ts'
 import type { TemplateStore, RecordStore } from '../../../../src/store/store.ts'
 import { inLanes } from '../../traffic/lanes.ts'
@@ -14,15 +13,16 @@ import { exchangesOf, type DayRecord } from './exchanges.ts'
 
 const PROXIES = 4
 /** records of one write, in turn */
-export const WRITES = [1, 2, 3, 4, 6, 8]
+const WRITES = [1, 2, 3, 4, 6, 8]
 const BATCHES_AT_ONCE = 2_000
 const TAGGED_AT_ONCE = 500
 
 export interface ModelDay {
   day: number
-  segments: DaySegment[]
-  /** template version that the worker found, by record id */
-  tags: Map<string, string>
+  /** its first sequence, and the id of its first dictionary */
+  first: number
+  firstDictionary: number
+  records: number
 }
 
 const bytesOf = ({
@@ -55,17 +55,6 @@ function* groupsOf(records: Iterable<DayRecord>): Generator<DayRecord[][]> {
   yield group
 }
 
-const readAll = async (connection: Connection, day: number): Promise<DaySegment[]> => {
-  const known = (await connection.read(readDays)).filter((one) => one.day === day)
-  const segments: DaySegment[] = []
-  for (;;) {
-    const after = segments.at(-1)?.id ?? 0
-    const page = await connection.read((db) => readSegmentsAfter(db, known, after))
-    if (page.length === 0) return segments
-    segments.push(...page)
-  }
-}
-
 /** The templates that the worker finds later. */
 const tag = async (
   records: Pick<RecordStore, 'tagTemplate'>,
@@ -84,14 +73,13 @@ const tag = async (
 
 /** @param count records of the day */
 export const writeModelDay = async (
-  connection: Connection,
+  connection: CommonConnection,
   store: { records: RecordStore; templates: TemplateStore },
   day: number,
   count: number
 ): Promise<ModelDay> => {
-  await createDays(connection, [day])
   const writers = Array.from({ length: PROXIES }, () =>
-    recordWriter(connection, new BaseCache(Date.now))
+    recordWriter(connection, new Dictionaries())
   )
   const tags = new Map<string, string>()
   for (const group of groupsOf(exchangesOf(day, count))) {
@@ -101,5 +89,12 @@ export const writeModelDay = async (
     })
   }
   await tag(store.records, tags)
-  return { day, segments: await readAll(connection, day), tags }
+  const ends = await connection.readSql((sql) =>
+    sql<{ first: number; firstDictionary: number; records: number }>(
+      `select min(sequence) as first, count(*) as records,
+        (select min(id) from promptintern.dictionaries) as "firstDictionary"
+        from promptintern.records`
+    )
+  )
+  return { day, ...oneRow(ends.rows) }
 }
