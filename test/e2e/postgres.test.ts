@@ -108,7 +108,7 @@ describePostgres('the server on PostgreSQL', () => {
     const report = await cli<ForgetReport & { isDone: boolean }>(...words)
     expect(report).toMatchObject({ isDone: true, learned: [{ state: 'retired' }] })
     const left = 'select count(*)::int as records from promptintern.records'
-    expect(await execute(database, left)).toEqual([{ records: null }])
+    expect(await execute(database, left)).toEqual([{ records: 0 }])
   })
 
   it('never tells the password', async () => {

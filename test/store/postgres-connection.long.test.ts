@@ -194,12 +194,12 @@ describePostgres('a connection to PostgreSQL', () => {
     const counted = await execute(
       database,
       `select count(*)::int as rows, count(distinct id)::int as ids,
-        (select sum(records)::int from promptintern.segments) as records,
+        (select count(*)::int from promptintern.bodies) as bodies,
         (select sum((figures->>'requests')::int)::int from promptintern.traffic_hours) as requests
         from promptintern.records`
     )
     const number = acknowledged.length
-    expect(counted).toEqual([{ rows: number, ids: number, records: number, requests: number }])
+    expect(counted).toEqual([{ rows: number, ids: number, bodies: number, requests: number }])
   })
 
   it('is refused while there are too many, with advice, and is made later', async ({

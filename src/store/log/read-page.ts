@@ -4,7 +4,13 @@
  * database bounds the memory. Knows nothing of the database.
  */
 import type { CompiledFilter } from '../../core/log/record-filter.ts'
-import { unpackHead, type PackedHead, type StoredRecord } from '../../core/log/record.ts'
+import {
+  packHead,
+  unpackHead,
+  type PackedHead,
+  type RecordHead,
+  type StoredRecord,
+} from '../../core/log/record.ts'
 import type { Usage } from '../../openai/chat.ts'
 
 /** Bytes of bodies that one read of the log restores at most, unless one record alone has more. */
@@ -17,9 +23,20 @@ export const RECORDS_AT_ONCE = 16
 /** A row of `records`. */
 export interface LogRow {
   sequence: number
+  id: string
+  at: number
   templateVersion: string | null
-  /** JSON of the packed head and the usage */
+  /** as `headText` makes it */
   head: string
+}
+
+/** Its columns. */
+export const LOG_COLUMNS = 'sequence, id, at, template_version as "templateVersion", head'
+
+/** What the row of a record has no column of: JSON of the packed head, without id and time, and of the usage. */
+export const headText = (head: RecordHead, usage: Usage | null): string => {
+  const [_id, _at, ...rest] = packHead(head)
+  return JSON.stringify([rest, usage])
 }
 
 /** Null: the record has none, or has lost it. */
@@ -36,9 +53,11 @@ export type ReadBodies = (sequences: number[]) => Promise<Map<number, Bodies>>
 /** A record without its bodies. */
 export type Headed = Omit<StoredRecord, 'request' | 'response'>
 
-export const headedOf = ({ sequence, templateVersion, head }: LogRow): Headed => {
-  const [packed, usage] = JSON.parse(head) as [PackedHead, Usage | null]
-  return { ...unpackHead(packed), usage, sequence, templateVersion }
+type PackedRest = PackedHead extends [string, number, ...infer Rest] ? Rest : never
+
+export const headedOf = ({ sequence, id, at, templateVersion, head }: LogRow): Headed => {
+  const [rest, usage] = JSON.parse(head) as [PackedRest, Usage | null]
+  return { ...unpackHead([id, at, ...rest]), usage, sequence, templateVersion }
 }
 
 /** Whether a read needs the bodies of a record. */

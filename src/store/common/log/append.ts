@@ -4,9 +4,9 @@
  */
 import { dayOf } from '../../../core/days.ts'
 import { lookUpNumbers } from '../../../core/log/record-filter.ts'
-import { packHead } from '../../../core/log/record.ts'
 import { earlyCounts, totalsOf } from '../../log/counts.ts'
 import type { Dictionaries, Dictionary, Form } from '../../log/dictionaries.ts'
+import { headText } from '../../log/read-page.ts'
 import type { RecordBytes } from '../../log/record-bytes.ts'
 import type { CommonConnection, Sql, SqlValue } from '../connection.ts'
 import { addToRevision, addTotals, addTraffic } from '../counters.ts'
@@ -119,8 +119,8 @@ const rowOf = ({ record: { head, usage, request }, day }: Added, sequence: numbe
   const { tenantNumber, outcome, statusClass, opening } = lookUpNumbers(head, request)
   const version = head.route?.templateVersion ?? null
   const numbers = [tenantNumber, outcome, statusClass, opening]
-  const packed = JSON.stringify([packHead(head), usage])
-  return [sequence, head.id, day, Math.floor(head.at), version, ...numbers, packed]
+  const text = headText(head, usage)
+  return [sequence, head.id, day, Math.floor(head.at), version, ...numbers, text]
 }
 
 /** @returns places of the records whose id was neither in the log nor earlier in the list */

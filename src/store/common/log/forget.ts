@@ -15,7 +15,13 @@ import { AppError } from '../../../errors.ts'
 import { feedbackRevision } from '../../log/audits.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { Dictionaries } from '../../log/dictionaries.ts'
-import { headedOf, RECORDS_AT_ONCE, type Headed, type LogRow } from '../../log/read-page.ts'
+import {
+  headedOf,
+  LOG_COLUMNS,
+  RECORDS_AT_ONCE,
+  type Headed,
+  type LogRow,
+} from '../../log/read-page.ts'
 import type { RecordStore, SelectedRecords } from '../../store.ts'
 import type { CommonConnection, Sql } from '../connection.ts'
 import { addToRevision, FEEDBACK_LOCK } from '../counters.ts'
@@ -29,15 +35,13 @@ const RECORDS_PER_PAGE = 500
 const BODIES_PER_PAGE = 200
 const KEPT_PER_PAGE = 500
 
-const COLUMNS = 'sequence, template_version as "templateVersion", head'
-
 /** @returns the next records that may be selected, in the order of the log */
 const nextRows = async (
   sql: Sql,
   { recordIds, tenant }: Selection,
   after: number
 ): Promise<LogRow[]> => {
-  const head = `select ${COLUMNS} from promptintern.records where sequence > $1`
+  const head = `select ${LOG_COLUMNS} from promptintern.records where sequence > $1`
   const tail = `order by sequence limit ${RECORDS_PER_PAGE}`
   if (recordIds !== undefined) {
     const found: LogRow[] = []
@@ -193,7 +197,7 @@ const storeAnew = async (
   for (const some of inChunks(rows, RECORDS_AT_ONCE)) {
     const sequences = some.map(({ sequence }) => sequence)
     const heads = await sql<LogRow>(
-      `select ${COLUMNS} from promptintern.records where sequence = any($1::bigint[])`,
+      `select ${LOG_COLUMNS} from promptintern.records where sequence = any($1::bigint[])`,
       [sequences]
     )
     const tenants = new Map(heads.rows.map((row) => [row.sequence, headedOf(row).tenant] as const))

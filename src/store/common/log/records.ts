@@ -9,7 +9,7 @@ import type { StoredRecord } from '../../../core/log/record.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
-import { headedOf, readPage, type Headed, type LogRow } from '../../log/read-page.ts'
+import { headedOf, LOG_COLUMNS, readPage, type Headed, type LogRow } from '../../log/read-page.ts'
 import {
   BY_LORA,
   drawPlaces,
@@ -26,8 +26,6 @@ import { oneRow } from '../rows.ts'
 import { bodyReader } from './bodies.ts'
 import { forget, select } from './forget.ts'
 import { prune, type Upkeep } from './prune.ts'
-
-const COLUMNS = 'sequence, id, template_version as "templateVersion", head'
 
 const NUMBER_COLUMNS: Record<keyof LookUpNumbers, string> = {
   tenantNumber: 'tenant_number',
@@ -98,7 +96,7 @@ const listRows = async (
     where('sequence <=', ends.last)
   }
   const { rows } = await sql<LogRow>(
-    `select ${COLUMNS} from promptintern.records
+    `select ${LOG_COLUMNS} from promptintern.records
       ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`}
       order by sequence ${order} limit ${Math.floor(limit)}`,
     values
@@ -106,12 +104,14 @@ const listRows = async (
   return rows
 }
 
-type IdRow = LogRow & { id: string }
-
-const rowsOf = async (sql: Sql, ids: readonly string[], columns = COLUMNS): Promise<IdRow[]> => {
-  const found: IdRow[] = []
+const rowsOf = async (
+  sql: Sql,
+  ids: readonly string[],
+  columns = LOG_COLUMNS
+): Promise<LogRow[]> => {
+  const found: LogRow[] = []
   for (const chunk of inChunks([...new Set(ids)])) {
-    const { rows } = await sql<IdRow>(
+    const { rows } = await sql<LogRow>(
       `select ${columns} from promptintern.records where id = any($1::text[])`,
       [chunk]
     )

@@ -92,7 +92,7 @@ export const records = schema.table(
     outcome: smallint('outcome').notNull(),
     statusClass: smallint('status_class').notNull(),
     opening: smallint('opening'),
-    /** JSON of the packed head and the usage */
+    /** JSON of the rest of the packed head, and of the usage */
     head: text('head').notNull(),
   },
   (table) => [

@@ -66,7 +66,7 @@ export const records = sqliteTable(
     outcome: integer('outcome').notNull(),
     statusClass: integer('status_class').notNull(),
     opening: integer('opening'),
-    /** JSON of the packed head and the usage */
+    /** JSON of the rest of the packed head, and of the usage */
     head: text('head').notNull(),
   },
   (table) => [

@@ -10,7 +10,7 @@ import { addTotals, addTraffic } from '../../../../src/store/common/counters.ts'
 import { addAudits } from '../../../../src/store/common/log/audits.ts'
 import { oneRow } from '../../../../src/store/common/rows.ts'
 import { totalsOf, totalsOfTags } from '../../../../src/store/log/counts.ts'
-import { headedOf, type Headed } from '../../../../src/store/log/read-page.ts'
+import { headedOf, LOG_COLUMNS, type Headed } from '../../../../src/store/log/read-page.ts'
 import { TIME_CHARS } from './exchanges.ts'
 import type { ModelDay } from './model-day.ts'
 
@@ -32,18 +32,14 @@ const HEX_TIME = `lpad(to_hex(model.at + $5::bigint), 12, '0')`
 /** As `idAt` makes them. */
 const NEW_ID = `left(${HEX_TIME}, 8) || '-' || right(${HEX_TIME}, 4) || '-' || substr(model.id, ${TIME_CHARS + 1})`
 
-/** A head begins with id and time. */
-const NEW_HEAD = `'[["' || ${NEW_ID} || '",' || (model.at + $5::bigint) || ','
-  || substr(model.head, length('[["' || model.id || '",' || model.at || ',') + 1)`
-
 const COPY_RECORDS = `insert into promptintern.records
     (sequence, id, day, at, template_version, tenant_number, outcome, status_class, opening, head)
   select model.sequence + $4, ${NEW_ID}, model.day + ($5::bigint / ${DAY_MS})::int,
     model.at + $5::bigint,
     case when template_version = any($6::text[]) then null else template_version end,
-    tenant_number, outcome, status_class, opening, ${NEW_HEAD}
+    tenant_number, outcome, status_class, opening, head
   from promptintern.records as model where ${IS_COPIED}
-  returning sequence, template_version as "templateVersion", head`
+  returning ${LOG_COLUMNS}`
 
 const COPY_BODIES = `insert into promptintern.bodies
     (sequence, day, request_dictionary, request, response_dictionary, response)
