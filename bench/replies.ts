@@ -17,7 +17,11 @@ import type { Internalization } from '../src/core/internalization/internalizatio
 import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
 import { seededRandom } from '../src/random.ts'
 import { spread, type Figures } from '../test/kit/report.ts'
-import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
+import {
+  endReason,
+  minutesToVerdict,
+  waitForVerdict,
+} from '../test/kit/process/internalizations.ts'
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import {
   AS_JSON,
@@ -106,10 +110,9 @@ const progress = createProgress()
 const verdictFigures = (internalization: Internalization): Figures => {
   const { state, verdict } = internalization
   const arm = verdict?.arms[verdict.arm]
-  const reason = 'reason' in state ? state.reason : (verdict?.reason ?? 'no verdict')
   return {
     state: { value: state.name, unit: '', bar: 'live', holds: state.name === 'live' },
-    reason: { value: reason, unit: '' },
+    reason: { value: endReason(internalization), unit: '' },
     proof_coverage: { value: arm?.coverage ?? 0, unit: '' },
     proof_accepted: { value: arm?.agreementAnswered ?? 0, unit: '' },
     statistic: { value: arm?.confidence ?? 'none', unit: '' },

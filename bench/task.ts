@@ -27,7 +27,11 @@ import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './ha
 import { startProxy, type ProxyProcess } from '../test/kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../test/kit/upstream/replay-upstream.ts'
 import { sendAll } from '../test/kit/traffic/send-all.ts'
-import { minutesToVerdict, waitForVerdict } from '../test/kit/process/internalizations.ts'
+import {
+  endReason,
+  minutesToVerdict,
+  waitForVerdict,
+} from '../test/kit/process/internalizations.ts'
 import { optional, readOptions } from './harness/options.ts'
 import { changedConstants } from '../test/kit/process/loop-settings.ts'
 import type { ConstantChanges } from '../src/config/constants.ts'
@@ -246,9 +250,7 @@ const run = async (): Promise<void> => {
     const internalization = await waitForVerdict(proxy, showState)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }
-    const reason =
-      'reason' in state ? state.reason : (internalization.verdict?.reason ?? 'no verdict')
-    figures.reason = { value: reason, unit: '' }
+    figures.reason = { value: endReason(internalization), unit: '' }
     Object.assign(figures, trainingFigures(internalization))
     figures.minutes_to_verdict = {
       value: await minutesToVerdict(proxy, internalization),

@@ -4,6 +4,7 @@
  * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
  */
 import type { ScheduleName } from '../src/core/learn/schedule.ts'
+import { endReason } from '../test/kit/process/internalizations.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -291,7 +292,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
       name,
       state: internalizations[index]!.state.name,
       method: internalizations[index]!.plan?.method ?? null,
-      reason: internalizations[index]!.verdict?.reason ?? null,
+      reason: endReason(internalizations[index]!),
       arms: armResults(internalizations[index]!),
       measured: measured[live.findIndex(({ application }) => application.name === name)] ?? null,
     })),

@@ -1,4 +1,5 @@
 /** The checks of `bench:crash --rollout` find each kind of fault. */
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import type { LoggedRecord } from '../crash/checks.ts'
 import {
@@ -54,7 +55,7 @@ const live = (share: number, changes: Partial<EvidenceFigures> | null = {}) => (
 })
 const retired = (changes: Partial<EvidenceFigures> = {}) => ({
   name: 'retired' as const,
-  reason: 'rolled back',
+  reason: saidBy('rolled back'),
   evidence: evidence(changes),
 })
 

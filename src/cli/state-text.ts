@@ -1,5 +1,6 @@
 /** Renders states, figures of a verdict, and whether a template pays, as short texts. */
 import type { Verdict } from '../core/cost/economics.ts'
+import { reasonText } from '../core/reasons/say-reason.ts'
 import type { ArmFigures } from '../core/gate/gate.ts'
 import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import { differenceText } from '../core/outcomes/outcome-text.ts'
@@ -23,7 +24,7 @@ const rolloutNotes = ({ progress, report, coverageSteps }: Rollout): string[] =>
   const ready = progress && readyFor(progress)
   const driftedAt = report?.driftedAt ?? null
   return [
-    ...(progress?.waitsFor ?? []),
+    ...(progress?.waitsFor ?? []).map(reasonText),
     ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
     ...(gained === null ? [] : [gained]),
     ...(report === null || report.feedback.blocks === 0
@@ -43,9 +44,8 @@ export const stateText = (state: State, rollout: Rollout | null = null): string 
       return `training (arm ${state.arm}, stage ${state.stage})`
     case 'rejected':
     case 'retired':
-      return `${state.name}: ${state.reason}`
     case 'failed':
-      return `failed: ${state.cause}`
+      return `${state.name}: ${reasonText(state.reason)}`
     default:
       return state.name
   }

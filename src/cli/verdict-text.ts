@@ -1,4 +1,5 @@
 /** Renders a verdict and the log that it is of. */
+import { reasonText } from '../core/reasons/say-reason.ts'
 import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
 import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
@@ -7,8 +8,8 @@ import type {
   ProvenVerdict,
 } from '../core/internalization/internalization.ts'
 import { dollars } from '../core/cost/economics.ts'
-import { admissionText, judgePromiseText, lostAuditsText } from '../core/judge/promise.ts'
-import { judgeCostText, type JudgeReading } from '../lifecycle/read-judge.ts'
+import { admissionText, judgePromiseText } from '../core/judge/promise.ts'
+import { judgeCostText, lostAuditsText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { cellText, type FactTable } from '../views/facts.ts'
 import { fieldsTable, otherFieldsText, verdictLines, verdictTables } from '../views/say-verdict.ts'
 import { table } from './output.ts'
@@ -60,7 +61,7 @@ export const verdictText = (
 ): string => {
   const { fields } = verdict
   return compact([
-    `${verdict.verdict}: ${verdict.reason}`,
+    `${verdict.verdict}: ${reasonText(verdict.reason)}`,
     verdictLines(row, verdict, model).join('\n'),
     ...verdictTables(verdict, model).map(factsText),
     fields !== undefined && fields.fields.length > 0 && factsText(fieldsTable(fields)),

@@ -1,4 +1,5 @@
 /** A person's approval, for admin API and CLI: each one takes an internalization one step further. */
+import { capitalText, lossText } from '../core/rollout/evidence-text.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
 import { lossBoundsOf } from '../core/internalization/live-route.ts'
@@ -14,10 +15,11 @@ import {
   type RolloutStage,
 } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
+import { reasonText } from '../core/reasons/say-reason.ts'
 import type { Store } from '../store/store.ts'
 import { pause, resume } from './pause.ts'
 import { enterStage, goLive, settleRoute, type PromotionContext } from './promote.ts'
-import { capitalText, lossText, readRolloutReport, type RolloutReport } from './rollout-report.ts'
+import { readRolloutReport, type RolloutReport } from './rollout-report.ts'
 
 /** The report, if the worker has made it since the present stage began. */
 const reportOnStage = (report: RolloutReport | null, stage: RolloutStage): RolloutReport | null =>
@@ -29,7 +31,7 @@ const soFar = (report: RolloutReport | null): string => {
   const found =
     `it disagrees with the upstream in ${lossText(evidence)}; the evidence is ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations of this stage, and ${stepCapital} is needed`
-  return [found, ...waitsFor].join('; ')
+  return [found, ...waitsFor.map(reasonText)].join('; ')
 }
 
 const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): AppError =>

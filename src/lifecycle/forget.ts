@@ -11,6 +11,7 @@ import {
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
 import { boughtId } from '../core/template/version.ts'
 import { transition } from './transitions.ts'
+import { reasonOf } from '../core/reason.ts'
 import { AppError } from '../errors.ts'
 import {
   endTask,
@@ -111,18 +112,18 @@ const survey = async (store: Store, selection: Selection): Promise<Survey> => {
   }
 }
 
-const REASON = 'it was trained on records that were forgotten'
+const FORGOTTEN = reasonOf('forgotten', {})
 
 const endedState = ({ state }: Internalization, retire: boolean): InternalizationState | null => {
   switch (state.name) {
     case 'training':
     case 'evaluating':
-      return { name: 'failed', cause: REASON }
+      return { name: 'failed', reason: FORGOTTEN }
     case 'approval':
-      return retire ? { name: 'rejected', reason: REASON } : null
+      return retire ? { name: 'rejected', reason: FORGOTTEN } : null
     case 'retired':
       // the reason changes, or a rollback of its successor would bring it back
-      return retire ? { ...state, reason: REASON } : null
+      return retire ? { ...state, reason: FORGOTTEN } : null
     default:
       return null
   }
@@ -142,7 +143,7 @@ const takeBack = async (
   }
   if (!retire) return
   for (const { state, templateVersion } of rows)
-    if (state.name === 'live') await rollBack(store, templateVersion, REASON, context)
+    if (state.name === 'live') await rollBack(store, templateVersion, FORGOTTEN, context)
 }
 
 /** @returns tasks whose records are not all deleted; the current call finishes their work */

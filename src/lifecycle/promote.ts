@@ -15,6 +15,7 @@ import {
 import { routeOf } from '../core/internalization/live-route.ts'
 import { transition } from './transitions.ts'
 import { AppError } from '../errors.ts'
+import { reasonOf, type Reason } from '../core/reason.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import {
   firstShare,
@@ -43,11 +44,6 @@ export interface PromotionContext {
 }
 
 type LiveState = Extract<InternalizationState, { name: 'live' }>
-
-const replacedBy = (id: string): string => `replaced by ${id}`
-
-/** @param reason of a retired internalization */
-export const isReplaced = (reason: string): boolean => reason.startsWith(replacedBy(''))
 
 const saveState = (
   store: Store,
@@ -109,7 +105,12 @@ export const settleRoute = async (
   if (live === undefined) return store.routes.remove(templateVersion)
   await putRoute(store, live, context)
   for (const row of older) {
-    await saveState(store, row, { name: 'retired', reason: replacedBy(live.id) }, context)
+    await saveState(
+      store,
+      row,
+      { name: 'retired', reason: reasonOf('replaced', { by: live.id }) },
+      context
+    )
   }
 }
 
@@ -240,7 +241,7 @@ type RetiredState = Extract<Internalization['state'], { name: 'retired' }>
 export const retire = (
   store: Store,
   internalization: Internalization,
-  reason: string,
+  reason: Reason,
   context: PromotionContext,
   grounds: Pick<RetiredState, 'evidence' | 'feedback'> = {}
 ): Promise<Internalization> => {
@@ -255,7 +256,7 @@ export const retire = (
 export const reject = async (
   store: Store,
   internalization: Internalization,
-  reason: string,
+  reason: Reason,
   context: PromotionContext
 ): Promise<Internalization> => {
   const { id, state } = internalization
@@ -281,7 +282,7 @@ const lastLiveState = async (
 export const rollBack = async (
   store: Store,
   templateVersion: string,
-  reason: string,
+  reason: Reason,
   context: PromotionContext
 ): Promise<{ retired: Internalization; restored: Internalization | null }> => {
   const [live] = await inState(store, templateVersion, 'live')
@@ -292,7 +293,7 @@ export const rollBack = async (
   }
   const retired = await retire(store, live, reason, context)
   const previous = (await inState(store, templateVersion, 'retired')).find(
-    ({ state }) => state.reason === replacedBy(live.id)
+    ({ state: { reason: why } }) => why.code === 'replaced' && why.figures.by === live.id
   )
   const restored =
     previous === undefined
@@ -316,7 +317,7 @@ export interface TakenBack {
 export const takeBack = async (
   store: Store,
   internalization: Internalization,
-  { reason, keepPreviousRetired = false }: { reason: string; keepPreviousRetired?: boolean },
+  { reason, keepPreviousRetired = false }: { reason: Reason; keepPreviousRetired?: boolean },
   context: PromotionContext
 ): Promise<TakenBack> => {
   const { id, state, templateVersion } = internalization

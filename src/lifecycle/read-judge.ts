@@ -1,4 +1,6 @@
 /** Reads what vouches for a judged internalization: its judge, people and users, in figures and in words. */
+import type { Reason } from '../core/reason.ts'
+import { reasonText } from '../core/reasons/say-reason.ts'
 import { dollars } from '../core/cost/economics.ts'
 import {
   winningLora,
@@ -7,7 +9,7 @@ import {
 } from '../core/internalization/internalization.ts'
 import type { Admission } from '../core/judge/admission.ts'
 import type { PeopleFigures } from '../core/judge/people.ts'
-import { admissionText, promiseText, type JudgedAudits } from '../core/judge/promise.ts'
+import { admissionText, promiseText } from '../core/judge/promise.ts'
 import type { Store } from '../store/store.ts'
 import { readPeople } from './ratings/people.ts'
 import { readAuditWait, readRolloutReport, type RolloutReport } from './rollout-report.ts'
@@ -21,6 +23,31 @@ export const judgeCostText = ({ model, expected }: PlannedJudge): string => {
     `PROOF_USD allows ${dollars(limitUsd)}${isOver ? ', so the proof is likely to end without a verdict: raise it' : ''}`
   )
 }
+
+/** Audits of a judged route without its judge's word. */
+export interface JudgedAudits {
+  /** why they wait; null: they do not */
+  waitFor: Reason | null
+  /** the newest */
+  audits: number
+  noSecond: number
+}
+
+/** Why audits are no evidence, and what to do. @returns sentences; none where nothing is in the way */
+export const lostAuditsText = ({ waitFor, audits, noSecond }: JudgedAudits): string[] => [
+  ...(waitFor === null
+    ? []
+    : [
+        `Audits wait: ${reasonText(waitFor)}. Until then the route keeps its share, enters no further stage and is not watched. ` +
+          'If the judge has changed for good, internalize the prompt again: this admits it as it is now.',
+      ]),
+  ...(noSecond === 0
+    ? []
+    : [
+        `${noSecond} of the newest ${audits} audits have no second answer of the upstream, and are no evidence. ` +
+          'Check that UPSTREAM_API_KEY may still be used for the model of the prompt.',
+      ]),
+]
 
 export interface JudgeReading {
   planned: PlannedJudge

@@ -7,9 +7,11 @@ import {
   type Internalization,
   type InternalizationPlan,
 } from '../core/internalization/internalization.ts'
+import { stateReason } from '../core/internalization/change-reason.ts'
+import type { Reason } from '../core/reason.ts'
+import { sayReason } from '../core/reasons/say-reason.ts'
 import type { JudgeProgress, StageProgress } from '../core/internalization/stage-progress.ts'
 import { FAULTS } from '../core/judge/planted-faults.ts'
-import type { AnswerType } from '../core/terms/terms.ts'
 import { AppError } from '../errors.ts'
 import { findInternalization } from '../lifecycle/find.ts'
 import { readJudge, type JudgeReading } from '../lifecycle/read-judge.ts'
@@ -27,7 +29,7 @@ import {
   stageSchema,
   withheldSchema,
 } from './rollout.ts'
-import { stored, texts, time, usd } from './shape.ts'
+import { reasonSchema, stored, texts, time, usd } from './shape.ts'
 
 const stateSchema = z
   .discriminatedUnion('name', [
@@ -59,22 +61,17 @@ const stateSchema = z
     }),
     z.object({
       name: z.literal('retired'),
-      reason: z.string(),
+      reason: reasonSchema,
       evidence: evidenceSchema
         .optional()
         .describe('of a rollback, after which it cannot go live again'),
     }),
     z.object({
       name: z.literal('rejected'),
-      reason: z.string(),
+      reason: reasonSchema,
       isUntrained: z.literal(true).optional().describe('the reason was found before training'),
-      unconsented: z
-        .custom<AnswerType>()
-        .openapi({ type: 'string' })
-        .optional()
-        .describe('type of answers that terms keep from training'),
     }),
-    z.object({ name: z.literal('failed'), cause: z.string() }),
+    z.object({ name: z.literal('failed'), reason: reasonSchema }),
   ])
   .openapi('InternalizationState')
 
@@ -94,12 +91,14 @@ export const internalizationSummarySchema = z
     tenant: z.string(),
     templateVersion: z.string(),
     state: stateSchema,
+    says: z.string().nullable().describe('why it is in this state'),
+    helps: z.string().nullable().describe('what would help'),
     createdAt: time,
     updatedAt: time,
     result: z
       .object({
         verdict: z.enum(['promote', 'reject']),
-        reason: z.string(),
+        reason: reasonSchema,
         agreement: z.number().describe('if all that may be answered were answered'),
         coverage: z.number(),
         agreementAnswered: z.number(),
@@ -129,7 +128,6 @@ const judgeSchema = z
           rubricDigest: z.string(),
         }),
         isAdmitted: z.boolean(),
-        reason: z.string(),
         level: z.number(),
         faults: z.array(
           z.object({
@@ -158,7 +156,7 @@ const judgeSchema = z
       .nullable(),
     audits: z
       .object({
-        waitFor: z.string().nullable(),
+        waitFor: reasonSchema.nullable(),
         audits: z.number().describe('the newest, at most 50'),
         noSecond: z.number().describe('of these, without a second answer'),
       })
@@ -219,11 +217,17 @@ const resultOf = ({ verdict }: Internalization): InternalizationSummary['result'
   }
 }
 
+const saidOf = (reason: Reason | null): Pick<InternalizationSummary, 'says' | 'helps'> => {
+  const { says = null, helps = null } = reason === null ? {} : sayReason(reason)
+  return { says, helps }
+}
+
 export const internalizationSummary = (row: Internalization): InternalizationSummary => ({
   id: row.id,
   tenant: row.tenant,
   templateVersion: row.templateVersion,
   state: row.state,
+  ...saidOf(stateReason(row.state)),
   createdAt: row.createdAt,
   updatedAt: row.updatedAt,
   result: resultOf(row),

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 import { STEP_CAUSES } from '../core/internalization/coverage-steps.ts'
 import { INDICATORS } from '../core/rollout/indicators.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
-import { capital, texts, time } from './shape.ts'
+import { capital, reasonSchema, time } from './shape.ts'
 
 const countsSchema = z.object({
   pairs: z.number().describe('conversations'),
@@ -117,11 +117,11 @@ export const rolloutSchema = z
       .openapi('BorderReport'),
     waiting: z.number().describe('audits without the answer of the lora yet'),
     dropped: z.number(),
-    waitsFor: texts.describe('what the next stage needs beside evidence'),
+    waitsFor: z.array(reasonSchema).describe('what the next stage needs beside evidence'),
     mayStep: z.boolean(),
     auditPart: z.number().describe('share of the audits that are carried out'),
     driftedAt: time.nullable(),
-    drift: z.string().nullable(),
+    drift: reasonSchema.nullable(),
     indicators: z.array(
       z.object({
         indicator: z.enum(INDICATORS),

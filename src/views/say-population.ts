@@ -1,4 +1,5 @@
 /** The log at the time when the rows of a plan were chosen, in sentences for page and terminal. Pure. */
+import { reasonText, sentenceOf } from '../core/reasons/say-reason.ts'
 import type { Population } from '../core/internalization/internalization.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
 import { compact } from '../core/lists.ts'
@@ -28,7 +29,8 @@ export const populationLines = (population: Population): string[] => {
       `${whole(otherParameters)} questions were left out: too few requests have their parameters.`,
     cutByHead !== undefined &&
       `A label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer.`,
-    withoutPrompt !== null && `Every stage was trained without the prompt: ${withoutPrompt}.`,
-    ...modelsLeftOut.map((why) => `${why}.`),
+    withoutPrompt !== null &&
+      `Every stage was trained without the prompt: ${reasonText(withoutPrompt)}.`,
+    ...modelsLeftOut.map((why) => sentenceOf(reasonText(why))),
   ])
 }

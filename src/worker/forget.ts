@@ -3,6 +3,7 @@
  * cleans the database's files and has the engine delete its copies. A task is repeated until all of
  * it is done.
  */
+import { reasonOf } from '../core/reason.ts'
 import {
   lorasOf,
   type Internalization,
@@ -74,8 +75,8 @@ const endPlanned = async ({ store, now }: ForgetDeps): Promise<LearnedCount[]> =
     const ids = row.plan.trainRecordIds
     const trained = ids.length - (await store.records.knownIds(ids)).length
     if (trained === 0) continue
-    const cause = 'records that it trains on were forgotten'
-    await store.internalizations.save(transition(row, { name: 'failed', cause }), 'worker', now())
+    const failed = { name: 'failed', reason: reasonOf('forgotten', {}) } as const
+    await store.internalizations.save(transition(row, failed), 'worker', now())
     ended.push({ id: row.id, trained, heldOut: 0 })
   }
   return ended

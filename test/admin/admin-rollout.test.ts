@@ -1,4 +1,5 @@
 /** The admin API of rollouts: evidence, the next stage, pairs to rate, ratings and their export. */
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect } from 'vitest'
 import { coverageStepSchema } from '../../src/views/rollout.ts'
 import { DAY_MS } from '../../src/core/days.ts'
@@ -232,7 +233,7 @@ describe('an approval', () => {
     const row = (await store.internalizations.get('a'))!
     const live = await goLive(store, row, { by: 'admin', now: NOW, rollout: STAGED })
     const { evidence } = reportOn(FIRST, FORTY)
-    const state = { name: 'retired' as const, reason: 'rolled back: …', evidence }
+    const state = { name: 'retired' as const, reason: saidBy('rolled back: …'), evidence }
     await store.internalizations.save({ ...live, state }, 'worker', NOW)
     expect(await approve(admin, { now: true })).toMatchObject({
       status: 409,

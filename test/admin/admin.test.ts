@@ -1,3 +1,4 @@
+import { saidBy } from '../../src/core/reason.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -182,7 +183,7 @@ describe('admin API', () => {
     it('lists anchors, slots, traffic and the newest internalization', async () => {
       await store.records.append(batchOf([exampleRecord(1, { route: exampleOutcome() })]))
       await store.internalizations.create(
-        exampleInternalization('old', { state: { name: 'failed', cause: 'x' } })
+        exampleInternalization('old', { state: { name: 'failed', reason: saidBy('x') } })
       )
       await store.internalizations.create(exampleApproved('new', { createdAt: 2_000 }))
       const { status, body } = await get<{ data: object[] }>('/templates')
@@ -349,14 +350,16 @@ describe('admin API', () => {
       await store.internalizations.create(exampleApproved('a'))
       const rejected = await post('/internalizations/a/rollback', { reason: 'too risky' })
       expect(rejected.body).toMatchObject({
-        ended: { state: { name: 'rejected', reason: 'too risky' } },
+        ended: {
+          state: { name: 'rejected', reason: { code: 'said', figures: { text: 'too risky' } } },
+        },
       })
       await store.internalizations.create(exampleApproved('b'))
       await post('/internalizations/b/approve')
       const wanted = { reason: 'season is over', keepPreviousRetired: true }
       const retired = await post('/internalizations/b/rollback', wanted)
       expect(retired.body).toMatchObject({
-        ended: { state: { name: 'retired', reason: 'season is over' } },
+        ended: { state: { name: 'retired', reason: saidBy('season is over') } },
         restored: null,
       })
       expect(await store.routes.list()).toEqual([])
@@ -372,7 +375,7 @@ describe('admin API', () => {
       expect(refreshes).toBe(1)
       expect(status).toBe(200)
       expect(body).toMatchObject({
-        ended: { id: 'b', state: { name: 'retired', reason: 'rolled back' } },
+        ended: { id: 'b', state: { name: 'retired', reason: { code: 'by-a-person' } } },
         restored: { id: 'a', state: { name: 'live' } },
       })
       expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })
@@ -635,7 +638,7 @@ describe('admin API', () => {
 
     it('leaves what its evidence rolled back disproved: it never goes live again', async () => {
       const evidence = exampleEvidence()
-      const state = { name: 'retired', reason: 'its pairs', evidence } as const
+      const state = { name: 'retired', reason: saidBy('its pairs'), evidence } as const
       await store.internalizations.create(exampleApproved('b', { state }))
       await post('/forget', { recordIds: ['record-1'], retire: true })
       expect((await get('/internalizations/b')).body).toMatchObject({ state: { evidence } })

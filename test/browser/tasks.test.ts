@@ -2,6 +2,7 @@
  * What a person comes to the page for. Each task begins at the overview and follows only what is written
  * there: links and buttons by their words, no address and no document.
  */
+import { reasonOf } from '../../src/core/reason.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +37,14 @@ const MOST_STEPS = 2
 /** Of a small laptop: what is needed is seen without scrolling. */
 const SCREEN = { width: 1280, height: 800 }
 
-const WHY_REJECTED = 'no threshold with a coverage of at least 20 % keeps the loss under 5 %'
+const WHY_REJECTED = reasonOf('loss-too-large', {
+  arm: 'query-only',
+  agreement: 0.8,
+  upstreamAgreement: null,
+  minCoverage: 0.2,
+  margin: 0.05,
+  isJudged: false,
+})
 
 /** One template live, one waiting, one rejected; the live one has answered and was wrong three times. */
 const fill = async (dataDir: string): Promise<void> => {

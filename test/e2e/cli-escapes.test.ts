@@ -1,4 +1,5 @@
 /** Text of others reaches a terminal with its control characters shown, by every verb: none of it runs there. */
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -12,6 +13,7 @@ import { sharedFolder } from '../kit/temporary-folder.ts'
 /** Sets the title, paints by a C1 control, turns the writing direction, and forges a line. */
 const EVIL = 'gpt\u001b]0;title\u0007\u009b31m\u202e\u2066\u200f\rforged\u007f\u0085end'
 /** Of a table, a line break forges a row, too. */
+const FAILED = reasonOf('error', { code: 'internal', message: EVIL })
 const NAME = `${EVIL}\nforged row`
 const TEMPLATE = {
   ...exampleTemplate('0123456789abcdef'.repeat(2)),
@@ -40,7 +42,7 @@ beforeAll(async () => {
     await store.internalizations.create(
       exampleInternalization(name, {
         templateVersion: TEMPLATE.version,
-        state: name === 'failed' ? { name, cause: EVIL } : { name, reason: EVIL },
+        state: { name, reason: name === 'failed' ? FAILED : saidBy(EVIL) },
       })
     )
   await store.close()

@@ -1,4 +1,5 @@
 /** What the commands print for people fits 80 columns, also with long names and long reasons. */
+import { saidBy } from '../../src/core/reason.ts'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -86,11 +87,11 @@ beforeAll(async () => {
   for (const row of [
     exampleInternalization('rejected', {
       templateVersion: TEMPLATE.version,
-      state: { name: 'rejected', reason: LONG },
+      state: { name: 'rejected', reason: saidBy(LONG) },
     }),
     exampleInternalization('failed', {
       templateVersion: TEMPLATE.version,
-      state: { name: 'failed', cause: LONG },
+      state: { name: 'failed', reason: saidBy(LONG) },
     }),
     APPROVED,
     OTHER,

@@ -1,4 +1,6 @@
 /** `watch` follows a rollout that other processes change, on a pipe; `promote` and `show` by its evidence. */
+import { rolledBack } from '../../src/core/internalization/change-reason.ts'
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
@@ -74,6 +76,8 @@ const watch = (...options: string[]) => {
   }
 }
 
+const REPLACED = reasonOf('replaced', { by: 'internalization-2' })
+
 describe('watch', () => {
   it('writes a line for each change, and ends with 5 after a rollback by evidence', async () => {
     await goLiveFirst()
@@ -83,7 +87,7 @@ describe('watch', () => {
     await until(() => watched.lines().length === 2)
     await report({ evidence: LOST })
     await until(() => watched.lines().length === 3)
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
+    await retire(store, await live(), rolledBack(LOST), CONTEXT, { evidence: LOST })
     expect(await watched.ended).toBe(5)
     expect(watched.lines().map((line) => line.replace(/^\S+ \S+ /, ''))).toEqual([
       'canary 5 % no figures yet',
@@ -97,11 +101,11 @@ describe('watch', () => {
     await goLiveFirst()
     const watched = watch('--json')
     await until(() => watched.lines().length === 1)
-    await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+    await retire(store, await live(), REPLACED, CONTEXT)
     expect(await watched.ended).toBe(0)
     expect(watched.lines().map((line) => JSON.parse(line) as object)).toMatchObject([
       { state: 'live', stage: 'canary 5 %', next: 'canary 25 %', mayStep: false, report: null },
-      { state: 'retired', stage: null, reason: 'replaced by internalization-2' },
+      { state: 'retired', stage: null, reason: REPLACED },
     ])
   })
 
@@ -123,7 +127,7 @@ describe('watch', () => {
     try {
       await until(() => written.stdout.includes('Ctrl+C'))
     } finally {
-      await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+      await retire(store, await live(), REPLACED, CONTEXT)
       await running
       Object.assign(process.stdout, { isTTY, columns, rows })
     }
@@ -167,7 +171,13 @@ describe('promote, of a live internalization', () => {
   it('is refused before the time of the stage, which it names, as the status does', async () => {
     await goLiveFirst()
     const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
-    await report({ waitsFor })
+    const ends = Date.UTC(2026, 10, 30, 10, 4)
+    await report({
+      waitsFor: [
+        reasonOf('stage-too-young', { until: ends }),
+        reasonOf('part-of-day-missing', { part: 1, pairs: 0, needed: 3 }),
+      ],
+    })
     const { code, stderr } = await run('promote', TEMPLATE.version)
     expect(code).toBe(4)
     expect(stderr).toContain(`20 is needed; ${waitsFor.join('; ')}: wait, or use --now`)
@@ -254,7 +264,7 @@ describe('rollback of one that is not live', () => {
       code: 0,
       stdout: `internalization 7b0fbb0e of template ${SHORT} (${NAME}) is rejected\n`,
     })
-    expect(await stateNow()).toEqual({ name: 'rejected', reason: 'the labels change' })
+    expect(await stateNow()).toEqual({ name: 'rejected', reason: saidBy('the labels change') })
     expect((await run('promote', SHORT)).code).toBe(4)
   })
 
@@ -284,7 +294,7 @@ describe('rollback that keeps the previous one retired', () => {
     )
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({
-      ended: { id: other.id, state: { name: 'retired', reason: 'the prompt ends' } },
+      ended: { id: other.id, state: { name: 'retired', reason: saidBy('the prompt ends') } },
       restored: null,
     })
     expect(await store.routes.list()).toEqual([])
@@ -300,7 +310,7 @@ describe('template', () => {
     const before = (await run('template', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
     expect(before).toContain(`to watch its rollout, run: promptintern watch ${SHORT}`)
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, { evidence: LOST })
+    await retire(store, await live(), rolledBack(LOST), CONTEXT, { evidence: LOST })
     const { stdout } = await run('template', TEMPLATE.version)
     const entries = stdout.split('history of 7b0fbb0e\n')[1]
     expect(

@@ -1,4 +1,5 @@
 /** Decisions on an internalization: which are offered, what they say before, and what they do. */
+import { saidBy } from '../../src/core/reason.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type {
   Internalization,
@@ -63,14 +64,14 @@ describe('decisions', () => {
     ],
     ['full route', FULL, ['Pause', 'Roll back', 'Change the share', 'Retire', 'Internalize again']],
     ['paused route', PAUSED, ['Resume', 'Roll back', 'Retire', 'Internalize again']],
-    ['retired one', { name: 'retired', reason: 'x' }, ['Approve', 'Internalize again']],
+    ['retired one', { name: 'retired', reason: saidBy('x') }, ['Approve', 'Internalize again']],
     [
       'one that its evidence took back',
-      { name: 'retired', reason: 'x', evidence: exampleEvidence() },
+      { name: 'retired', reason: saidBy('x'), evidence: exampleEvidence() },
       ['Internalize again'],
     ],
-    ['rejected one', { name: 'rejected', reason: 'x' }, ['Internalize again']],
-    ['failed one', { name: 'failed', cause: 'x' }, ['Internalize again']],
+    ['rejected one', { name: 'rejected', reason: saidBy('x') }, ['Internalize again']],
+    ['failed one', { name: 'failed', reason: saidBy('x') }, ['Internalize again']],
   ])('are those that the state allows: %s', async (_, state, verbs) => {
     await create(state)
     expect(verbsIn(await page.view(VIEW))).toEqual(verbs)
@@ -80,7 +81,7 @@ describe('decisions', () => {
     ['approval', { name: 'approval' }, 'Approve', []],
     ['canary', CANARY, null, ['Retire', 'Internalize again']],
     ['paused route', PAUSED, 'Resume', ['Retire', 'Internalize again']],
-    ['rejected one', { name: 'rejected', reason: 'x' }, 'Internalize again', []],
+    ['rejected one', { name: 'rejected', reason: saidBy('x') }, 'Internalize again', []],
   ])('have at most one that stands out, and rare ones behind the others: %s', async (...given) => {
     const [, state, main, rare] = given
     await create(state)
@@ -151,7 +152,7 @@ describe('decisions', () => {
     })
 
     it('bring back one that a person retired', async () => {
-      await create({ name: 'retired', reason: 'x' })
+      await create({ name: 'retired', reason: saidBy('x') })
       await decide('approve', { share: '0.05' })
       expect((await stateOf()).name).toBe('live')
     })
@@ -249,7 +250,7 @@ describe('decisions', () => {
   })
 
   it('begin another internalization of the template, and show it', async () => {
-    await create({ name: 'rejected', reason: 'x' })
+    await create({ name: 'rejected', reason: saidBy('x') })
     const response = await decide('internalize', { reason: 'more traffic' })
     expect(response.headers.get('location')).toBe('/admin/internalizations/new-id')
     expect((await stateOf('new-id')).name).toBe('candidate')
@@ -266,6 +267,6 @@ describe('decisions', () => {
   it('reject one that has no verdict yet', async () => {
     await page.store.internalizations.create(exampleInternalization('a'))
     await decide('reject', { reason: 'not now' })
-    expect(await stateOf()).toEqual({ name: 'rejected', reason: 'not now' })
+    expect(await stateOf()).toEqual({ name: 'rejected', reason: saidBy('not now') })
   })
 })

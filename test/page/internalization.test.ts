@@ -1,4 +1,6 @@
 /** The page of one internalization, from candidate to live route: what a person reads in each state. */
+import { lossRisen } from '../../src/core/internalization/change-reason.ts'
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
@@ -166,7 +168,9 @@ describe('a candidate', () => {
 
   it('that was rejected says why, what helps, and the reason as it was recorded', async () => {
     const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, burstMs: 0 })
-    await create(exampleApproved('a', { verdict, state: { name: 'rejected', reason: HOSTILE } }))
+    await create(
+      exampleApproved('a', { verdict, state: { name: 'rejected', reason: saidBy(HOSTILE) } })
+    )
     const markup = await page.view(VIEW)
     expect(markup).toContain('What helps:')
     expect(markup).toContain('&lt;svg onload=alert(1)&gt;‹RLO›')
@@ -241,14 +245,15 @@ describe('a candidate', () => {
 
   it('tells of repeated questions with different answers, and links an example', async () => {
     const { plan } = exampleApproved()
+    const withoutPrompt = reasonOf('prompt-too-long', { tokens: 40, model: 'base' })
     const repeats = { questions: 20, changed: 4, changedShare: 0.02, examples: ['record-7'] }
-    const population = { ...plan!.population, repeats, tooLong: 3, withoutPrompt: 'it is too long' }
+    const population = { ...plan!.population, repeats, tooLong: 3, withoutPrompt }
     await create(exampleApproved('a', { plan: { ...plan!, population } }))
     const markup = await page.view(VIEW)
     expect(markup).toContain('20 questions were repeated. 4 of them (2.0 % of the requests)')
     expect(markup).toContain('href="/admin/records/record-7"')
     expect(markup).toContain('3 questions were left out')
-    expect(markup).toContain('trained without the prompt')
+    expect(markup).toContain('the prompt does not fit the 40 tokens of base')
   })
 
   it('plots losses of several stages', async () => {
@@ -304,7 +309,7 @@ describe('a candidate', () => {
     await create(exampleApproved('a'))
     const row = (await page.store.internalizations.get('a'))!
     await page.store.internalizations.save(
-      { ...row, state: { name: 'rejected', reason: 'the examples confuse two teams' } },
+      { ...row, state: { name: 'rejected', reason: saidBy('the examples confuse two teams') } },
       'admin (Ada)',
       60_000,
       'asked by the team'
@@ -556,7 +561,7 @@ describe('a live route', () => {
         upstreamVersions: [{ name: HOSTILE, pairs: 100, losses: 2, credits: 0, from: 1, to: 2 }],
         deprecatedOn: '2027-01-01',
         driftedAt: 5,
-        drift: 'its questions have changed',
+        drift: lossRisen(exampleEvidence()),
       })
     )
     const markup = await page.view(VIEW)
@@ -565,7 +570,7 @@ describe('a live route', () => {
     expect(rowOf(markup, '&lt;svg').slice(-2)).toEqual(['100', '2.0 %'])
     expect(markup).not.toContain('<svg onload')
     expect(markup).toContain('retires the upstream’s model on 2027-01-01')
-    expect(markup).toContain('A warning: its questions have changed.')
+    expect(markup).toContain('A warning: Its traffic has changed: it disagrees')
   })
 
   it('shows the newest disagreements with both answers, and where the others are', async () => {
@@ -653,7 +658,9 @@ describe('a live route', () => {
 
   it('that ended keeps its figures, without a next stage', async () => {
     const evidence = exampleEvidence()
-    await create(exampleApproved('a', { state: { name: 'retired', reason: 'x', evidence } }))
+    await create(
+      exampleApproved('a', { state: { name: 'retired', reason: saidBy('x'), evidence } })
+    )
     await saveRolloutReport(page.store, 'a', exampleReport())
     const markup = await page.view(VIEW)
     expect(headings(markup)).toContain('Live route')

@@ -1,4 +1,5 @@
 /** Jobs: how far each is, what waits, and what has ended. */
+import { saidBy } from '../../src/core/reason.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { StageProgress } from '../../src/core/internalization/stage-progress.ts'
@@ -106,7 +107,7 @@ describe('jobs', () => {
       await internalizations.create(
         exampleInternalization(id, {
           templateVersion: id,
-          state: { name: 'failed', cause: 'no <b>memory' },
+          state: { name: 'failed', reason: saidBy('no <b>memory') },
           plan: exampleApproved().plan,
           updatedAt,
         })

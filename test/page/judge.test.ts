@@ -1,4 +1,6 @@
 /** Written answers on the page and in the API: who vouches for them, what the judge costs, and what people rate. */
+import { admissionReason } from '../../src/core/judge/admission.ts'
+import { reasonOf } from '../../src/core/reason.ts'
 import { saveAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
@@ -137,40 +139,15 @@ describe('a route that streams answers before their end is known', () => {
 it('a rejected one names one reason and the figures of its judge', async () => {
   const admission = exampleAdmission({}, 40)
   const { verdict } = exampleJudgedRoute('a', { admission })
-  const reason = `the judge is not admitted: ${admission.reason}`
+  const reason = admissionReason(admission)
   await create({
     verdict: { ...verdict!, verdict: 'reject', reason },
     state: { name: 'rejected', reason },
   })
   const text = await shown()
-  expect(text).toContain(
-    'The judge judge-large is not admitted: it rejects 40 of 200 sound answers'
-  )
+  expect(text).toContain('The judge is not admitted: it rejects 40 of 200 second answers')
   expect(text).toContain('rejects 40 of 200 second answers of the upstream, and at most')
   expect(text).not.toMatch(/rejects at most 5 points more|free text/)
-})
-
-it.each([
-  ['PROOF_USD=0.20 USD was spent before all answers were compared', 'A larger PROOF_USD'],
-  [
-    'the answers were to be compared by j, and JUDGE_MODEL is k now',
-    'admits the judge that is set',
-  ],
-  ['the text of the rubric r has changed since the plan', 'admits the judge that is set'],
-  [
-    'the judge j answered as 1 and as another version: it must be admitted anew',
-    'admits the new version',
-  ],
-  ['no threshold keeps the promise', 'If more rejections are acceptable, a larger MARGIN.'],
-])('a rejection (%s) says what helps', async (reason, helps) => {
-  const { verdict } = exampleJudgedRoute('a')
-  await create({
-    verdict: { ...verdict!, verdict: 'reject', reason },
-    state: { name: 'rejected', reason },
-  })
-  const text = await shown()
-  expect(text).toContain(helps)
-  expect(text).not.toMatch(/free text|repeats its own answer/)
 })
 
 it.each([
@@ -188,7 +165,8 @@ it.each([
 describe('a live route of written answers', () => {
   it('says in amber why audits are no evidence, and what to do', async () => {
     await goLive([{}, lost('no-second')])
-    await saveAuditWait(page.store, 'a', 'the judge answers as 2, and 1 was admitted')
+    const waitFor = reasonOf('judge-version-unknown', { version: '2', admitted: '1' })
+    await saveAuditWait(page.store, 'a', waitFor)
     const notices = [...(await page.view(VIEW)).matchAll(/<p class="notice waits".*?<\/p>/g)]
     const [changed, second] = notices.map(([markup]) => textOf(markup))
     expect(changed).toMatch(/Audits wait: the judge answers as 2, .* internalize the prompt again/)
@@ -196,7 +174,7 @@ describe('a live route of written answers', () => {
     const revealed = await shown(`${PAIRS}?revealed=true`)
     expect(revealed).toContain('the judge rejects it')
     expect((await judged())!.audits).toEqual({
-      waitFor: 'the judge answers as 2, and 1 was admitted',
+      waitFor,
       audits: 2,
       noSecond: 1,
     })

@@ -1,4 +1,6 @@
 /** The overview: what a person has to decide, what is wrong, and what was saved. */
+import { lossRisen } from '../../src/core/internalization/change-reason.ts'
+import { saidBy } from '../../src/core/reason.ts'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -18,7 +20,7 @@ import {
 import { KNOWN_MODELS } from '../../src/models/known.ts'
 import { modelFolder } from '../../src/models/pull.ts'
 import { exampleStatus } from '../kit/records/process-status.ts'
-import { exampleReport, liveAt, STAGED, stageOf } from '../kit/records/rollout.ts'
+import { exampleEvidence, exampleReport, liveAt, STAGED, stageOf } from '../kit/records/rollout.ts'
 import { linkIn, openPage, type Page } from './harness.ts'
 
 const HOUR_MS = 3_600_000
@@ -83,7 +85,11 @@ describe('the overview', () => {
 
   it.each<[string, Partial<RolloutReport>, string]>([
     ['a route may step', { mayStep: true }, 'can enter the stage canary 25 %'],
-    ['its traffic drifted', { driftedAt: 9_000, drift: 'of <b>loss' }, 'of &lt;b&gt;loss'],
+    [
+      'its traffic drifted',
+      { driftedAt: 9_000, drift: lossRisen(exampleEvidence()) },
+      'its traffic has changed: it disagrees',
+    ],
   ])('tells that %s', async (_name, changes, said) => {
     await goLive()
     expect(await page.view('/admin')).toContain('nothing is wrong')
@@ -139,7 +145,7 @@ describe('the overview', () => {
     await goLive({ driftedAt: 9_000 })
     const row = (await page.store.internalizations.get('live-one'))!
     await page.store.internalizations.save(
-      { ...row, state: { name: 'retired', reason: 'by a person' } },
+      { ...row, state: { name: 'retired', reason: saidBy('by a person') } },
       'admin',
       NOW
     )
@@ -267,7 +273,7 @@ describe('the overview', () => {
         exampleInternalization(id, {
           templateVersion,
           updatedAt,
-          state: { name: 'rejected', reason: 'the answers are free text' },
+          state: { name: 'rejected', reason: saidBy('the answers are free text') },
         })
       )
     await rejected('lately', 'v1', NOW - DAY_MS)
@@ -278,7 +284,7 @@ describe('the overview', () => {
     )
     const markup = await page.view('/admin')
     expect(markup).toContain('<a href="/admin/internalizations/lately">')
-    expect(markup).toContain('Its answers are free text.')
+    expect(markup).toContain('The answers are free text.')
     expect(markup).not.toContain('/admin/internalizations/long-ago')
     expect(markup).not.toContain('/admin/internalizations/before"')
   })
@@ -289,7 +295,7 @@ describe('the overview', () => {
   })
 
   it('tells what failed in the last week, and that the worker has something to forget', async () => {
-    const failed = { name: 'failed', cause: 'out of <i>memory' } as const
+    const failed = { name: 'failed', reason: saidBy('out of <i>memory') } as const
     for (const [id, updatedAt] of [
       ['lately', NOW - DAY_MS],
       ['long-ago', NOW - 8 * DAY_MS],

@@ -1,24 +1,17 @@
 /** Why an internalization was rejected, in words: by the gate's own verdicts and the worker's own refusals. */
 import { describe, expect, it } from 'vitest'
-import { whyNotSplit } from '../../src/worker/plan/choose-rows.ts'
-import type { MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
 import { sayRejection } from '../../src/admin/page/internalization/say/say-rejection.ts'
-import {
-  compareRoutes,
-  replacementObjection,
-  type Routed,
-} from '../../src/core/gate/replacement.ts'
-import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
-import type { InternalizeOptions } from '../../src/core/internalization/internalization.ts'
+import type {
+  Internalization,
+  InternalizeOptions,
+} from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'
 import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
-
-const MODEL = 'gpt-4o-mini'
-const WORKER = { model: MODEL, by: 'worker' }
 
 const rowsOf = (
   size: number,
@@ -37,30 +30,28 @@ const verdictOf = (rows: HeldOutRow[], options: Partial<GateInput> = {}): Verdic
     ...options,
   })
 
-const said = (verdict: Verdict) => {
+const NOT_ENOUGH = verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 })))
+
+const said = (verdict: Verdict, plan: Internalization['plan'] = null) => {
   expect(verdict.verdict).toBe('reject')
-  return sayRejection({ verdict }, verdict.reason, WORKER)
+  const { reason } = verdict
+  const { says, ...more } = sayRejection({ verdict, plan }, { name: 'rejected', reason })
+  return { code: reason.code, says: says.join(' '), ...more }
 }
 
-const compared = (present: Routed, successor: Routed): Verdict => {
-  const verdict = verdictOf(rowsOf(500))
-  const rows = Array.from({ length: 400 }, (_, i) => ({
-    present: i < 240 ? ('right' as const) : present,
-    successor: i < 240 ? ('right' as const) : successor,
-    at: i,
-    conversation: String(i),
-  }))
-  const replacement = compareRoutes(rows, 0)
-  const reason = replacementObjection(replacement, { margin: 0.05, hasDrifted: false })
-  return { ...verdict, replacement, verdict: 'reject', reason: reason! }
+/** Of a log whose repeated questions got different answers in this share of the requests. */
+const repeated = (changedShare: number) => {
+  const { plan } = exampleApproved()
+  const repeats = { questions: 900, changed: 609, changedShare, examples: ['record-7'] }
+  return said(NOT_ENOUGH, { ...plan!, population: { ...plan!.population, repeats } })
 }
 
 describe('a rejection by the gate', () => {
   it('for too little agreement says how much there is, and what raises it', () => {
-    const { says, helps } = said(verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 }))))
+    const { says, helps } = said(NOT_ENOUGH)
     expect(says).toBe(
-      'It does not agree with gpt-4o-mini often enough: 80.0 % if it answered every request that it may answer. ' +
-        'At a coverage of 20.0 %, no confidence threshold keeps it within the margin of 5 points.'
+      'No threshold with a coverage of at least 20.0 % keeps the loss under 5.0 %; answering everything that it may, ' +
+        'arm query-only agrees on 80.0 %.'
     )
     expect(helps).toMatch(/TRAIN_MINUTES.*larger base model.*MARGIN/)
     expect(helps).not.toContain('encoder')
@@ -75,25 +66,18 @@ describe('a rejection by the gate', () => {
   })
 
   describe('where the log contradicts itself', () => {
-    const verdict = verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 })))
-    const repeated = (changedShare: number) => {
-      const { plan } = exampleApproved()
-      const repeats = { questions: 900, changed: 609, changedShare, examples: ['record-7'] }
-      const population = { ...plan!.population, repeats }
-      const row = { verdict, plan: { ...plan!, population } }
-      return sayRejection(row, verdict.reason, WORKER)
-    }
-
     it('names that as the cause, with an example and no advice on training', () => {
       const { says, helps, example } = repeated(0.31)
-      expect(says).toMatch(/^609 repeated questions got different answers from gpt-4o-mini: 31.0 %/)
+      expect(says).toMatch(
+        /^609 repeated questions got different answers from the upstream: 31.0 %/
+      )
       expect(helps).toMatch(/temperature.*UPSTREAM_API_KEY/)
       expect(helps).not.toMatch(/TRAIN_MINUTES|base model|encoder/)
       expect(example).toBe('record-7')
     })
 
     it('does not blame it where the margin allows as many', () => {
-      expect(repeated(0.04).says).toContain('does not agree with gpt-4o-mini often enough')
+      expect(repeated(0.04).says).toMatch(/^No threshold/)
     })
   })
 
@@ -102,38 +86,24 @@ describe('a rejection by the gate', () => {
     ['unseen questions', rowsOf(520, (i) => ({ isTraffic: i >= 20, isUnseen: i < 20 }))],
     ['conversations', rowsOf(400, (i) => ({ conversation: String(i % 40) }))],
   ])('for few %s asks for traffic', (_, rows) => {
-    const { says, helps } = said(verdictOf(rows))
-    expect(says).toContain('too little traffic')
-    expect(helps).toContain('More traffic')
-  })
-
-  it('for an upstream that has changed asks for newer traffic', () => {
-    const rows = rowsOf(500, (i) => ({
-      ...askedToday(true, true),
-      ...(i % 50 === 0 && {
-        agreesToday: false,
-        fresh: { repeats: true, asLogged: [false, false] },
-      }),
-    }))
-    const { says, helps } = said(verdictOf(rows))
-    expect(says).toContain(
-      `${MODEL} has changed: for 10 of 500 held-out requests, it gave the same new answer twice`
-    )
-    expect(helps).toContain('Newer traffic')
+    const { code, helps } = said(verdictOf(rows))
+    expect(code).toBe('samples-too-small')
+    expect(helps).toContain('ore traffic')
   })
 
   it('for an upstream that contradicts itself asks for other answers', () => {
     const rows = rowsOf(500, (i) => askedToday(false, i % 2 === 0))
-    const { says, helps } = said(verdictOf(rows))
-    expect(says).toContain(`${MODEL} repeats its own answer on only 50.0 % of the requests`)
+    const { code, helps } = said(verdictOf(rows))
+    expect(code).toBe('upstream-differs')
     expect(helps).toContain('temperature')
   })
 
   it('for requests that end in tool calls says how many may be answered', () => {
     const rows = rowsOf(1000, (i) => ({ deferred: i % 10 === 0 ? null : 'tool-calls' }))
-    const { says, helps } = said(verdictOf(rows))
-    expect(says).toContain('only 10.0 % of the held-out requests, and a route must answer 20.0 %')
-    expect(helps).toContain('A separate prompt')
+    const { code, says, helps } = said(verdictOf(rows))
+    expect(code).toBe('coverage-impossible')
+    expect(says).toContain('10.0 % of the held-out traffic')
+    expect(helps).toContain('separate prompt')
   })
 
   it('for a bad part of the traffic names it with its figures', () => {
@@ -142,21 +112,15 @@ describe('a rejection by the gate', () => {
       slices: [i % 10 === 0 ? 'plan=pro' : 'plan=free'],
     }))
     const { says } = said(verdictOf(rows))
-    expect(says).toMatch(/“plan=pro” \(\d+\.\d % of \d+ answers agree/)
+    expect(says).toMatch(/plan=pro agrees on \d+\.\d % of \d+ rows/)
     expect(says).not.toContain('plan=free')
   })
 
   it.each([
-    ['free text', verdictOf(rowsOf(50), { responseType: 'free-text' }), 'free text'],
-    ['nothing that was answered', verdictOf([]), 'No held-out request was answered'],
-    ['more wrong answers than the route that is live', compared('right', 'wrong'), 'wrong'],
-    [
-      'no more answers than the route that is live',
-      compared('upstream', 'upstream'),
-      'not shown to answer more than the route that is live (60.0 % against 60.0 %',
-    ],
-  ])('for %s says so', (_, verdict, words) => {
-    expect(said(verdict).says).toContain(words)
+    ['unjudged', verdictOf(rowsOf(50), { responseType: 'free-text' })],
+    ['no-answers', verdictOf([])],
+  ])('by %s has its code and what helps', (code, verdict) => {
+    expect(said(verdict)).toMatchObject({ code, helps: expect.stringMatching(/.\.$/) as string })
   })
 })
 
@@ -194,8 +158,9 @@ describe('a refusal before training', () => {
     const worker = await harness.worker(harness.deps({}, config))
     const row = await harness.runTo(worker, 'rejected', 'approval', 'failed')
     expect([row.state.name, row.verdict]).toEqual(['rejected', null])
-    const { reason } = row.state as { reason: string }
-    return { reason, ...sayRejection(row, reason, WORKER) }
+    const { state } = row
+    if (state.name !== 'rejected') throw new Error(state.name)
+    return { code: state.reason.code, ...sayRejection(row, state) }
   }
 
   const UNCHECKED = {
@@ -203,62 +168,40 @@ describe('a refusal before training', () => {
   }
 
   it.each([
-    ['free text', orders(story), {}, 'free text'],
+    ['free text', orders(story), {}, 'free-text'],
     [
       'few held-out rows',
       orders(),
       { config: { holdoutRows: 20, trainRows: 64 } },
-      'too little traffic',
+      'too-few-held-out',
     ],
     [
       'refusals',
       orders((number) => (number % 10 === 0 ? {} : { content: null, refusal: 'no' })),
       {},
-      'plain text',
+      'few-text-answers',
     ],
-    ['long questions', orders(), { engine: { maxModelLen: 12 } }, 'too long'],
-    ['no kind of training', orders(), { config: { arms: ['label-head' as const] } }, 'training'],
-    ['an unknown format', orders(() => ({}), UNCHECKED), {}, 'response format'],
-  ])('for %s is said in words, with what would help', async (_, records, options, words) => {
-    const { reason, says, helps } = await refusal(records, options)
-    expect(says).toContain(words)
-    expect(says).not.toContain('The worker rejected it')
-    expect(helps).not.toContain('cannot go live any more')
-    expect(reason).not.toBe('')
-  })
-})
-
-describe('a refusal by the terms of the upstream', () => {
-  it('says that consent helps', () => {
-    const standard = { baseUrl: 'https://api.x.ai/v1' }
-    const terms = createTrainingTerms({ standard, upstreams: [], consent: [] })
-    const rejection = sayRejection({ verdict: null }, terms.whyNot(MODEL, 'label')!, WORKER)
-    expect(rejection.says).toMatch(/^The terms of its upstream/)
-    expect(rejection.helps).toContain('TRAINING_CONSENT')
-  })
-})
-
-describe('a log of one conversation', () => {
-  it('is named as the cause', () => {
-    const reason = whyNotSplit(
-      [1, 2].map((turn) => ({ conversation: 'a', at: turn }) as MatchedExchange),
-      { burstMinutes: 5 }
-    )
-    const { says } = sayRejection({ verdict: null }, reason, WORKER)
-    expect(says).toContain('one conversation')
+    ['long questions', orders(), { engine: { maxModelLen: 12 } }, 'context-too-short'],
+    ['no kind of training', orders(), { config: { arms: ['label-head' as const] } }, 'no-encoder'],
+    ['an unknown format', orders(() => ({}), UNCHECKED), {}, 'unsupported-format'],
+  ])('for %s is said in words, with what would help', async (_, records, options, code) => {
+    const refused = await refusal(records, options)
+    expect(refused.code).toBe(code)
+    expect(refused.says[0]).toMatch(/^[A-Z\d].*\.$/)
+    expect(refused.helps).not.toContain('cannot go live any more')
   })
 })
 
 describe('a rejection by a person', () => {
   it('is called one, whatever words the reason has', () => {
-    const reason = 'too few to train on, and the answers are free text'
-    const { says } = sayRejection({ verdict: null }, reason, { model: MODEL, by: 'admin (Ada)' })
-    expect(says).toBe('A person rejected it.')
+    const reason = saidBy('too few to train on, and the answers are free text')
+    const { says } = sayRejection({ verdict: null, plan: null }, { name: 'rejected', reason })
+    expect(says).toEqual(['A person rejected it.'])
   })
 
   it('who had records forgotten is told that', () => {
-    const reason = 'it was trained on records that were forgotten'
-    const { says } = sayRejection({ verdict: null }, reason, { model: MODEL, by: 'cli' })
-    expect(says).toContain('forgotten')
+    const reason = reasonOf('forgotten', {})
+    const { says } = sayRejection({ verdict: null, plan: null }, { name: 'rejected', reason })
+    expect(says[0]).toContain('forgotten')
   })
 })

@@ -1,4 +1,6 @@
 /** Templates: what a person reads of them, how they find one, and what they decide. */
+import { reasonOf } from '../../src/core/reason.ts'
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { Slot, Template, TemplateMessage } from '../../src/core/template/template.ts'
@@ -174,7 +176,10 @@ describe('templates', () => {
       const { internalizations } = page.store
       await internalizations.create(exampleInternalization('internalization-1'), 'cli')
       await internalizations.save(
-        { ...exampleInternalization(), state: { name: 'failed', cause: `engine ${HOSTILE}` } },
+        {
+          ...exampleInternalization(),
+          state: { name: 'failed', reason: saidBy(`engine ${HOSTILE}`) },
+        },
         'worker',
         30_000
       )
@@ -198,7 +203,7 @@ describe('templates', () => {
       for (const [id, exchanges, decision, coverage] of tries) {
         await page.store.internalizations.create(
           exampleApproved(id, {
-            state: { name: 'retired', reason: 'replaced' },
+            state: { name: 'retired', reason: reasonOf('replaced', { by: 'x' }) },
             plan: { ...plan!, population: { ...plan!.population, exchanges } },
             verdict: {
               ...verdict!,
@@ -232,10 +237,10 @@ describe('templates', () => {
         expect(both).toContain('version of 2026-01-01')
         expect(both.split('training needs TRAINING_CONSENT')).toHaveLength(2)
         expect(both).toContain('href="https://openai.com/policies/services-agreement/"')
-        const reason = terms.whyNot('any', 'code')!
+        const reason = reasonOf('consent-needed', terms.whyNot('any', 'code')!)
         await other.store.internalizations.create(
           exampleInternalization('internalization-1', {
-            state: { name: 'rejected', reason, isUntrained: true, unconsented: 'code' },
+            state: { name: 'rejected', reason, isUntrained: true },
           })
         )
         const refused = await other.view('/admin/templates/version-1')

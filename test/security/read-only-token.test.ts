@@ -1,4 +1,5 @@
 /** The holder of `ADMIN_READ_TOKEN` at every route of the API and the page, over a log with marks. */
+import { reasonOf } from '../../src/core/reason.ts'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { AnswerRules } from '../../src/core/answer/answer-rules.ts'
@@ -45,7 +46,9 @@ const MARKS = {
 }
 
 const SLICE = `plan=${MARKS.slice}`
-const REASON = `worse than the upstream: ${SLICE} agrees on 50.0 % of 60 rows (upstream: 99.0 %)`
+const REASON = reasonOf('slices-worse', {
+  slices: [{ slice: SLICE, agreement: 0.5, rows: 60, upstreamAgreement: 0.99 }],
+})
 
 const template = (version: string): Template => {
   const example = exampleTemplate(version)

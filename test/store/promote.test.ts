@@ -1,3 +1,4 @@
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { describe, expect } from 'vitest'
 import type {
   Internalization,
@@ -27,8 +28,9 @@ const promotionIn = (store: Store) => {
     get,
     goLive: async (id: string) => goLive(store, await create(id), context()),
     promote: (row: Internalization) => goLive(store, row, context()),
-    retire: async (id: string, where = store) => retire(where, await get(id), 'wrong', context()),
-    rollBack: (where = store) => rollBack(where, VERSION, 'wrong', context()),
+    retire: async (id: string, where = store) =>
+      retire(where, await get(id), saidBy('wrong'), context()),
+    rollBack: (where = store) => rollBack(where, VERSION, saidBy('wrong'), context()),
     settle: () => settleRoutes(store, context()),
     /** writes a state without its route, as a crash in between leaves it */
     saveState: async (id: string, state: InternalizationState) =>
@@ -88,11 +90,14 @@ onEachStore((base) => {
     it('rolls back to the replaced one, then to the upstream', async ({ at }) => {
       await at.goLive('a')
       await at.goLive('b')
-      expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
+      expect(await at.stateOf('a')).toEqual({
+        name: 'retired',
+        reason: reasonOf('replaced', { by: 'b' }),
+      })
       expect(await at.routedTo()).toEqual(['b'])
       const { retired, restored } = await at.rollBack()
       expect([retired.id, restored?.id]).toEqual(['b', 'a'])
-      expect(await at.stateOf('b')).toEqual({ name: 'retired', reason: 'wrong' })
+      expect(await at.stateOf('b')).toEqual({ name: 'retired', reason: saidBy('wrong') })
       expect(await at.routedTo()).toEqual(['a'])
       expect((await at.rollBack()).restored).toBeNull()
       expect(await at.routedTo()).toEqual([])
@@ -116,8 +121,11 @@ onEachStore((base) => {
       await at.saveState('b', LIVE_STATE)
       await at.settle()
       expect(await at.routedTo()).toEqual(['b'])
-      expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
-      await at.saveState('b', { name: 'retired', reason: 'x' })
+      expect(await at.stateOf('a')).toEqual({
+        name: 'retired',
+        reason: reasonOf('replaced', { by: 'b' }),
+      })
+      await at.saveState('b', { name: 'retired', reason: saidBy('x') })
       await at.settle()
       expect(await at.routedTo()).toEqual([])
     })
@@ -133,7 +141,7 @@ onEachStore((base) => {
         await expect(
           decide({ ...store, routes: { ...store.routes, remove: fail } })
         ).rejects.toThrow('disk full')
-        expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'wrong' })
+        expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: saidBy('wrong') })
         expect(await at.routedTo()).toEqual([])
         expect(await store.routes.revision()).toBeGreaterThan(revision)
         if (call === 'retire') await decide(store)

@@ -1,3 +1,4 @@
+import { saidBy } from '../../src/core/reason.ts'
 import { inspect } from 'node:util'
 import { describe, expect } from 'vitest'
 import type { FieldRule } from '../../src/core/answer/field-rules.ts'
@@ -135,7 +136,7 @@ onEachStore((it) => {
       const training = { name: 'training', arm: 0, stage: 0 } as const
       const saved = await internalizations.save({ ...created, state: training }, 'worker', 2_000)
       const same = await internalizations.save(saved, 'worker', 2_500)
-      const failed = { name: 'failed', cause: 'engine gone' } as const
+      const failed = { name: 'failed', reason: saidBy('engine gone') } as const
       const ended = await internalizations.save({ ...same, state: failed }, 'cli', 3_000, 'why not')
       expect(ended.updatedAt).toBe(3_000)
       expect(await internalizations.get(ID)).toEqual(ended)
@@ -172,7 +173,7 @@ onEachStore((it) => {
       expect(await internalizations.historySince(0, 10)).toEqual([])
       await internalizations.create(exampleInternalization('a'))
       await internalizations.create(exampleInternalization('b', { templateVersion: 'v2' }))
-      const failed = { name: 'failed', cause: 'engine gone' } as const
+      const failed = { name: 'failed', reason: saidBy('engine gone') } as const
       await internalizations.save({ ...exampleInternalization('a'), state: failed }, 'cli', 500)
       const other = await open()
       const rows = await other.internalizations.historySince(0, 10)

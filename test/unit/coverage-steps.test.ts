@@ -1,4 +1,5 @@
 /** How much a live route has answered over time, read from its history. */
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
   coverageChange,
@@ -10,7 +11,7 @@ import type {
   InternalizationState,
 } from '../../src/core/internalization/internalization.ts'
 import type { BorderSums } from '../../src/core/rollout/border.ts'
-import { adjustmentText, gainText, routeSteps } from '../../src/lifecycle/rollout-report.ts'
+import { changeText, gainText, routeSteps } from '../../src/lifecycle/rollout-report.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 import { exampleBorder, exampleEvidence, exampleWithheld, stageOf } from '../kit/records/rollout.ts'
 
@@ -101,7 +102,11 @@ describe('the steps of a route', () => {
 
   it('end with its rollback, and begin anew from the proof or with what was learned', () => {
     const evidence = exampleEvidence()
-    const retired = { name: 'retired', reason: 'rolled back: it disagrees', evidence } as const
+    const retired = {
+      name: 'retired',
+      reason: saidBy('rolled back: it disagrees'),
+      evidence,
+    } as const
     const ended = [APPROVAL!, CANARY!, WIDENED, retired] as const
     const history = historyOf(...ended)
     expect(routeSteps(ROW, history).at(-1)).toEqual({
@@ -139,7 +144,7 @@ describe('the steps of a route', () => {
 describe('the reason of a step', () => {
   it('has the coverage that it gained or lost, on the same requests', () => {
     const [, , moved] = historyOf(APPROVAL!, CANARY!, WIDENED)
-    expect(adjustmentText(moved!)).toMatch(
+    expect(changeText({ ...moved!, note: null })).toMatch(
       /evidence 25; it answers 64\.0 % of the audited requests, 58\.0 % before$/
     )
   })

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
   ALPHA,
@@ -77,8 +78,16 @@ const refunds = (worth: number) =>
     slices: [i % 40 === 0 ? 'refunds' : 'cards', 'turn 1'],
   }))
 
-const few = (sample: string, rows: number, note = '') =>
-  `the sample of ${sample} has ${rows} answerable rows${note} and needs 59`
+/** A sample that needs 59 rows. */
+const few = (sample: 'traffic' | 'unseen', rows: number, effectiveRows = rows) => ({
+  sample,
+  rows,
+  effectiveRows,
+  needed: 59,
+})
+
+const tooSmall = (...samples: ReturnType<typeof few>[]) =>
+  reasonOf('samples-too-small', { samples, margin: 0.05 })
 
 describe('the verdict', () => {
   it('promotes the confident part of a model that plain parity must refuse, with its figures', () => {
@@ -110,56 +119,52 @@ describe('the verdict', () => {
       alpha: 0.05,
       minCoverage: 0.2,
       upstreamAgreement: 1,
-      reason: expect.stringMatching(/^arm query-only answers 5\d\.\d % at 9\d\.\d % agreement$/),
+      reason: reasonOf('passed', {
+        arm: 'query-only',
+        coverage: figures.coverage,
+        agreement: figures.agreementAnswered,
+      }),
     })
   })
 
-  const nothing = 'no held-out row was answered'
-  it.each<[string, RegExp | string, HeldOutRow[], Partial<GateInput>?]>([
+  const nothing = { code: 'no-answers' } as const
+  it.each<[string, object, HeldOutRow[], Partial<GateInput>?]>([
     [
       'with useless confidence',
-      /^no threshold with .* 20.0 % keeps the loss under 5.0 %; .* agrees on 80.0 %$/,
+      { code: 'loss-too-large', figures: { minCoverage: 0.2, margin: 0.05, agreement: 0.8 } },
       rowsOf(1000, allButOneIn(5)),
     ],
-    ['at the only threshold', /^no threshold .* agrees on 96.6 %$/, rowsOf(59, allButOneIn(30))],
-    [
-      'with few rows',
-      `${few('traffic', 50)}; ${few('unseen questions', 50)} to show a loss under 5.0 %`,
-      rowsOf(50),
-    ],
-    [
-      'with few unseen questions',
-      `${few('unseen questions', 20)} to show a loss under 5.0 %`,
-      rowsOf(520, apart(20)),
-    ],
+    ['at the only threshold', { code: 'loss-too-large' }, rowsOf(59, allButOneIn(30))],
+    ['with few rows', tooSmall(few('traffic', 50), few('unseen', 50)), rowsOf(50)],
+    ['with few unseen questions', tooSmall(few('unseen', 20)), rowsOf(520, apart(20))],
     [
       'with few conversations',
-      RegExp(few('traffic', 400, ' \\(in conversations and bursts, equal to 40.0 rows\\)')),
+      tooSmall(few('traffic', 400, 40), few('unseen', 400, 40)),
       rowsOf(400, (i) => ({ conversation: String(i % 40) })),
     ],
     [
       'that defers most of the traffic',
-      /^a lora may answer 10.0 % of .* less than the minimum coverage of 20.0 %$/,
+      reasonOf('coverage-impossible', { answerable: 0.1, minCoverage: 0.2 }),
       rowsOf(1000, (i) => ({ deferred: i % 10 === 0 ? null : 'tool-calls' })),
     ],
     [
       'that defers all of the traffic',
-      /^a lora may answer 0.0 % /,
+      reasonOf('coverage-impossible', { answerable: 0, minCoverage: 0.2 }),
       rowsOf(10, () => ({ deferred: 'tool-calls' })),
     ],
     [
       'with just enough traffic to answer',
-      /^the sample of traffic has 20 /,
+      { code: 'samples-too-small', figures: { samples: [{ sample: 'traffic', rows: 20 }, {}] } },
       rowsOf(100, (i) => ({ deferred: i % 5 === 0 ? null : 'tool-calls' })),
     ],
     ['without traffic', nothing, rowsOf(100, apart(100))],
     ['without rows', nothing, []],
     ['without arms', nothing, [], { arms: [] }],
-    ['with free text', /^free text is not promoted/, rowsOf(50), { responseType: 'free-text' }],
+    ['with free text', { code: 'unjudged' }, rowsOf(50), { responseType: 'free-text' }],
   ])('rejects a model %s, and gives the reason', (_, reason, rows, options) => {
     const { verdict, arm, reason: given, arms } = verdictOf(rows, options)
     expect([verdict, arm]).toEqual(['reject', 0])
-    expect(given).toMatch(reason)
+    expect(given).toMatchObject(reason)
     for (const figures of arms)
       expect(figures).toMatchObject({ threshold: null, coverage: 0, agreementAnswered: 0 })
   })
@@ -283,7 +288,8 @@ describe('several arms', () => {
       arms: three.map((arm) => armOf(arm.rows.slice(0, 50))),
       favouredArm,
     })
-    expect(short.reason).toContain(`needs ${minimumRows(0.05, 0.05 * shares[0]!)}`)
+    const needed = minimumRows(0.05, 0.05 * shares[0]!)
+    expect(short.reason).toMatchObject({ figures: { samples: [{ needed }, { needed }] } })
   })
 })
 
@@ -321,9 +327,10 @@ describe('slices', () => {
   it('that fail at every threshold reject it, with their figures', () => {
     // so many that every threshold answers enough of them
     const verdict = verdictOf(refunds(0), { minCoverage: 0.9 })
-    expect(verdict.reason).toBe(
-      'worse than the upstream by more than 10 points at every threshold that passed: ' +
-        'refunds agrees on 49.3 % of 75 rows (upstream: 100.0 %)'
+    expect(verdict.reason).toEqual(
+      reasonOf('slices-worse', {
+        slices: [{ slice: 'refunds', agreement: 37 / 75, rows: 75, upstreamAgreement: 1 }],
+      })
     )
     expect(verdict.arms[0]!.slices!.map(({ slice }) => slice)).toContain('cards')
   })
@@ -344,7 +351,7 @@ const today = (size: number, said: (i: number) => [agrees: boolean, repeats: boo
 
 /** Why a lora is rejected that is wrong on half, where the upstream repeats such a share of its answers. */
 const repeating = (share: number) =>
-  verdictOf(today(1000, (i) => [i % 2 === 0, i < share * 1000])).reason
+  verdictOf(today(1000, (i) => [i % 2 === 0, i < share * 1000])).reason.code
 
 describe('an upstream that contradicts itself', () => {
   it('allows for its contradictions where the route answers, and for no others', () => {
@@ -372,12 +379,14 @@ describe('an upstream that contradicts itself', () => {
   it('is no measure of right and wrong where it never answers the same twice', () => {
     const { verdict, reason } = verdictOf(today(1000, () => [false, false]))
     expect(verdict).toBe('reject')
-    expect(reason).toContain('the upstream repeats its own answer on 0.0 % of the requests')
+    expect(reason).toEqual(
+      reasonOf('upstream-differs', { repeats: 0, least: 0.8, isJudged: false })
+    )
   })
 
   it('is one where it repeats exactly the share that is needed', () => {
-    expect(repeating(LEAST_UPSTREAM_AGREEMENT)).toContain('no threshold with a coverage')
-    expect(repeating(LEAST_UPSTREAM_AGREEMENT - 0.001)).toContain('repeats its own answer')
+    expect(repeating(LEAST_UPSTREAM_AGREEMENT)).toBe('loss-too-large')
+    expect(repeating(LEAST_UPSTREAM_AGREEMENT - 0.001)).toBe('upstream-differs')
   })
 })
 
@@ -393,7 +402,7 @@ describe('an upstream that has changed', () => {
       verdict: 'reject',
       change: { rows: 1000, changed: 10, noisy: 0, isChanged: true },
     })
-    expect(verdict.reason).toContain('learn from newer traffic')
+    expect(verdict.reason).toEqual(reasonOf('upstream-changed', { changed: 10, rows: 1000 }))
   })
 
   it('is no allowance: the lora is compared with its answers of today', () => {

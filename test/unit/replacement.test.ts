@@ -1,3 +1,4 @@
+import { reasonText } from '../../src/core/reasons/say-reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
   compareRoutes,
@@ -16,7 +17,10 @@ const rows = (...groups: [count: number, present: Routed, successor: Routed][]):
 
 const objection = (
   ...[compared, hasDrifted = false]: [compared: ComparedRow[], hasDrifted?: boolean]
-): string | null => replacementObjection(compareRoutes(compared, 0), { margin: 0.05, hasDrifted })
+): string | null => {
+  const reason = replacementObjection(compareRoutes(compared, 0), { margin: 0.05, hasDrifted })
+  return reason && reasonText(reason)
+}
 
 const bound = (onlyNew: number, onlyReference: number): number =>
   tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)

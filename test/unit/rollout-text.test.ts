@@ -1,4 +1,6 @@
 /** The picture of a rollout, and its lines: exact texts, and none wider than 80 columns. */
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
+import { capitalText } from '../../src/core/rollout/evidence-text.ts'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { evidenceBar, lossPicture } from '../../src/cli/rollout/bars.ts'
@@ -8,11 +10,7 @@ import { stateText } from '../../src/cli/state-text.ts'
 import type { RolloutView } from '../../src/cli/rollout/rollout-view.ts'
 import { NO_STREAM } from '../../src/core/rollout/evidence.ts'
 import { evidenceFigures } from '../../src/core/rollout/stages.ts'
-import {
-  capitalText,
-  rolloutProgress,
-  type RolloutReport,
-} from '../../src/lifecycle/rollout-report.ts'
+import { rolloutProgress, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { exampleEvidence, exampleReport, noFeedback, stageOf } from '../kit/records/rollout.ts'
 
 const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
@@ -105,8 +103,13 @@ changes     since the proof +5.1 points by wider borders, -1.3 points by
   })
 
   it('says what else the stage waits for, and that fewer audits are made', () => {
+    const until = Date.UTC(2026, 10, 30, 10, 4)
+    const WAITS = [
+      reasonOf('stage-too-young', { until }),
+      reasonOf('part-of-day-missing', { part: 1, pairs: 0, needed: 3 }),
+    ]
     const waitsFor = ['waits until 2026-11-30 10:04 UTC', 'no pair yet between 04:00 and 08:00 UTC']
-    const text = rolloutText(viewOf(exampleReport({ waitsFor, auditPart: 0.25 })), 200)
+    const text = rolloutText(viewOf(exampleReport({ waitsFor: WAITS, auditPart: 0.25 })), 200)
     expect(text).toContain(`after 128 conversations; ${waitsFor.join('; ')}\n`)
     expect(text).toMatch(/3\s+waiting, 0 dropped; 25\.0 %\s+of the audits are carried\s+out\n/)
   })
@@ -146,7 +149,7 @@ changes     since the proof +5.1 points by wider borders, -1.3 points by
   })
 
   it('names the reason after the end', () => {
-    const state = { name: 'retired', reason: 'rolled back: it disagrees' } as const
+    const state = { name: 'retired', reason: saidBy('rolled back: it disagrees') } as const
     expect(rolloutText(viewOf(exampleReport(), { state }), 80)).toContain(
       'stage       shadow → canary 5 % → canary 25 % → full\nnext        retired: rolled back: it disagrees\n'
     )
@@ -167,7 +170,14 @@ next        no figures yet; the worker computes them while the proxy runs
 describe('what has changed', () => {
   const CHANGED = exampleReport({
     driftedAt: AT,
-    drift: 'its questions have changed: more of them would go to the upstream',
+    drift: reasonOf('questions-changed', {
+      indicator: 'fallbacks',
+      seen: 31,
+      requests: 100,
+      share: 0.22,
+      bound: 0.251,
+      evidence: 7.3,
+    }),
     deprecatedOn: '2027-01-31',
     indicators: [
       {
@@ -201,7 +211,9 @@ describe('what has changed', () => {
     const text = rolloutText(viewOf(CHANGED), 80)
     expect(text).toContain(
       `
-warning     its questions have changed: more of them would go to the upstream
+warning     its questions have changed: 31.0 % of 100 audited requests would go
+            to the upstream; the proof showed 22.0 %, at most 25.1 %; evidence
+            1480
 warning     the provider retires the upstream's model on 2027-01-31
 `
     )
@@ -285,7 +297,10 @@ describe('the line of a change', () => {
   })
 
   it('names the end with its reason, and a beginning without figures', () => {
-    const state = { name: 'retired', reason: 'replaced by internalization-2' } as const
+    const state = {
+      name: 'retired',
+      reason: reasonOf('replaced', { by: 'internalization-2' }),
+    } as const
     expect(rolloutLine(viewOf(exampleReport(), { state }))).toBe(
       'retired: replaced by internalization-2'
     )

@@ -33,7 +33,8 @@ it('is one message that names the template and what happened', () => {
 
 it('has the stage, the cause and the figures of the proof, and no syntax of Slack from a text', () => {
   const proof = { coverage: 0.721, agreementAnswered: 0.98, agreementAnsweredBound: 0.954 }
-  const reason = '21 of 160 < 5 % & <!channel>'
+  const says = '21 of 160 < 5 % & <!channel>'
+  const reason = { code: 'rolled-back', figures: {}, says } as const
   const text = textOf({
     ...event({ to: { state: 'live', share: 0.05 }, reason, proof }),
     type: 'rollout.stage',

@@ -1,7 +1,8 @@
 /** How long a stage lasts at least, and what it says that it waits for. */
+import { reasonText } from '../../src/core/reasons/say-reason.ts'
 import { describe, expect, it } from 'vitest'
 import { baselineOf, type Baseline } from '../../src/core/rollout/indicators.ts'
-import { partOfDay } from '../../src/core/rollout/day-parts.ts'
+import { partOfDay } from '../../src/core/days.ts'
 import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
 import { PairReader } from '../../src/core/rollout/pair-reader.ts'
 import type { JudgedPair } from '../../src/core/rollout/pair.ts'
@@ -25,7 +26,7 @@ const waits = (changes: Partial<StageTime> = {}, minHours = 24): string[] =>
       ...changes,
     },
     { minHours }
-  )
+  ).map(reasonText)
 
 describe('a stage of a rollout', () => {
   it('waits for nothing after a day with pairs of each part that the proof had traffic in', () => {

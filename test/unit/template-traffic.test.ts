@@ -1,3 +1,4 @@
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import { liveHours } from '../../src/core/internalization/live-hours.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
@@ -147,7 +148,7 @@ describe('liveHours', () => {
   const retired = (at: number) => ({
     at: at * hour,
     from: null,
-    to: { name: 'retired' as const, reason: 'x' },
+    to: { name: 'retired' as const, reason: saidBy('x') },
     by: 'cli',
     note: null,
   })

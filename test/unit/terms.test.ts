@@ -1,8 +1,15 @@
+import { reasonOf } from '../../src/core/reason.ts'
+import { sayReason } from '../../src/core/reasons/say-reason.ts'
 import { describe, expect, it } from 'vitest'
 import { RESPONSE_TYPES } from '../../src/core/answer/response-type.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
 import { PROVIDER_TERMS } from '../../src/core/terms/provider-terms.ts'
-import { createTrainingTerms, termsOf, termsText } from '../../src/core/terms/terms.ts'
+import {
+  createTrainingTerms,
+  termsOf,
+  termsText,
+  type TrainingTerms,
+} from '../../src/core/terms/terms.ts'
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/
 
@@ -115,6 +122,12 @@ const withConsent = (...consent: string[]) =>
     consent,
   })
 
+/** Why it may not be trained, in words; '' where it may. */
+const saying = (...[terms, ...of]: [TrainingTerms, ...Parameters<TrainingTerms['whyNot']>]) => {
+  const refused = terms.whyNot(...of)
+  return refused === null ? '' : sayReason(reasonOf('consent-needed', refused)).says
+}
+
 describe('training on the answers of a model', () => {
   it('needs no setting with OpenAI for labels and fields', () => {
     expect(withConsent().whyNot('gpt-4o-mini', 'label')).toBeNull()
@@ -126,7 +139,7 @@ describe('training on the answers of a model', () => {
   })
 
   it('is refused with clause, dates, link and the setting to copy', () => {
-    expect(withConsent().whyNot('grok-4', 'label')).toBe(
+    expect(saying(withConsent(), 'grok-4', 'label')).toBe(
       'training on labels and fields of api.x.ai needs your consent: set TRAINING_CONSENT=api.x.ai and restart ' +
         'the proxy if your own agreement allows it (docs/privacy.md); the terms of xAI (api.x.ai) forbid training on ' +
         'labels and fields: no AI system may be trained on output, unless an order form permits it (Terms of ' +
@@ -136,7 +149,7 @@ describe('training on the answers of a model', () => {
   })
 
   it('keeps the consent that was given before in the value to copy', () => {
-    expect(withConsent('api.x.ai').whyNot('claude-x', 'label')).toContain(
+    expect(saying(withConsent('api.x.ai'), 'claude-x', 'label')).toContain(
       'set TRAINING_CONSENT=api.x.ai,api.anthropic.com and'
     )
     expect(withConsent('api.x.ai', 'api.anthropic.com').whyNot('claude-x', 'label')).toBeNull()
@@ -149,7 +162,7 @@ describe('training on the answers of a model', () => {
       ['api.x.ai', 'forbidden'],
       ['api.anthropic.com', 'asks'],
     ])
-    expect(terms.whyNot('gpu-1', 'label')).toMatch(
+    expect(saying(terms, 'gpu-1', 'label')).toMatch(
       /^training on labels and fields of api\.anthropic\.com needs/
     )
   })
@@ -160,7 +173,7 @@ describe('training on the answers of a model', () => {
       upstreams: [],
       consent: [],
     })
-    expect(terms.whyNot('m', 'label')).toBe(
+    expect(saying(terms, 'm', 'label')).toBe(
       'training on labels and fields of llm.example.com needs your consent: set TRAINING_CONSENT=llm.example.com ' +
         'and restart the proxy if your own agreement allows it (docs/privacy.md); the terms of llm.example.com are ' +
         'not known about training on labels and fields'
@@ -174,13 +187,13 @@ describe('training on the answers of a model', () => {
       upstreams: [],
       consent: [],
     })
-    expect(router.whyNot('vendor/model', 'code')).toContain('TRAINING_CONSENT=openrouter.ai')
+    expect(saying(router, 'vendor/model', 'code')).toContain('TRAINING_CONSENT=openrouter.ai')
     expect(router.whyNot('vendor/model', 'code', marked)).toBeNull()
     expect(router.whyNot('vendor/model:free', 'code', marked)).not.toBeNull()
     expect(termsText(router.of('vendor/model', 'code', marked)[0]!)).toContain(
       'allow training on written answers: its list of models marks this one'
     )
-    expect(withConsent().whyNot('grok-4', 'label', marked)).toContain('forbid')
+    expect(saying(withConsent(), 'grok-4', 'label', marked)).toContain('forbid')
   })
 
   it('shows a consent beside the terms, and names one that no upstream has', () => {

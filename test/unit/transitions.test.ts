@@ -1,3 +1,4 @@
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import type { InternalizationState } from '../../src/core/internalization/internalization.ts'
 import { transition } from '../../src/lifecycle/transitions.ts'
@@ -11,9 +12,9 @@ const STATES: InternalizationState[] = [
   { name: 'evaluating' },
   { name: 'approval' },
   LIVE_STATE,
-  { name: 'retired', reason: 'r' },
-  { name: 'rejected', reason: 'r' },
-  { name: 'failed', cause: 'c' },
+  { name: 'retired', reason: saidBy('r') },
+  { name: 'rejected', reason: saidBy('r') },
+  { name: 'failed', reason: saidBy('c') },
 ]
 
 const LEGAL = `
@@ -47,7 +48,7 @@ describe('transition', () => {
       proven: 0.03,
       least: 0,
     })
-    const state = { name: 'retired', reason: 'r', evidence } as const
+    const state = { name: 'retired', reason: saidBy('r'), evidence } as const
     expect(reachableFrom(state)).toEqual(['retired'])
     expect(() => transition(exampleInternalization('a', { state }), LIVE_STATE)).toThrow(
       'internalization a was rolled back by its evidence'
@@ -56,9 +57,9 @@ describe('transition', () => {
 
   it('says what is wrong and changes nothing else', () => {
     const before = exampleInternalization('a')
-    expect(transition(before, { name: 'failed', cause: 'c' })).toEqual({
+    expect(transition(before, { name: 'failed', reason: saidBy('c') })).toEqual({
       ...before,
-      state: { name: 'failed', cause: 'c' },
+      state: { name: 'failed', reason: saidBy('c') },
     })
     expect(() => transition(before, LIVE_STATE)).toThrow(
       'internalization a is candidate, so it cannot become live'

@@ -1,4 +1,5 @@
 /** What a judge said of planted faults, over restarts of the worker. */
+import { reasonOf } from '../../src/core/reason.ts'
 import { expect, it } from 'vitest'
 import { NO_FOLDS, type Comparison } from '../../src/core/answer/agreement.ts'
 import { heldOutIds } from '../../src/core/internalization/internalization.ts'
@@ -40,7 +41,8 @@ const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
 const blindJudge = (state: { asked: number; until: number; version: string }): Judge => ({
   compare: () => Promise.reject(new Error('it is asked about planted faults alone')),
   ask(_request, pairs) {
-    if (state.asked >= state.until) return Promise.reject(new WitnessUnavailable('away'))
+    if (state.asked >= state.until)
+      return Promise.reject(new WitnessUnavailable(reasonOf('judge-silent', { model: 'j' })))
     state.asked++
     return Promise.resolve({
       verdict: pairs[0]!.other.startsWith('{') ? ('same' as const) : ('different' as const),

@@ -1,4 +1,5 @@
 /** A live route answers more of its requests once pairs have proved a wider border. */
+import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import { borderOf, rolloutStageOf } from '../../src/core/internalization/internalization.ts'
 import type { Border } from '../../src/core/rollout/border.ts'
@@ -6,7 +7,7 @@ import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { pause, resume } from '../../src/lifecycle/pause.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
-import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
+import { changeText } from '../../src/lifecycle/rollout-report.ts'
 import { eventTypeOf } from '../../src/worker/webhook/event.ts'
 import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
@@ -172,7 +173,7 @@ describe('a live route whose loss has risen', () => {
     expect(watched.events('rollout.rolled_back')).toEqual([])
     const entry = (await watched.harness.store.internalizations.history(watched.id)).at(-1)!
     expect(eventTypeOf(entry)).toBe('rollout.narrowed')
-    expect(adjustmentText(entry)).toMatch(/^answers only from a confidence of -0.100 on: .* worse/)
+    expect(changeText(entry)).toMatch(/^answers only from a confidence of -0.100 on: .* worse/)
 
     // what is below the border does not count any more, and is not proved again
     await watched.judged(480)
@@ -335,7 +336,7 @@ describe('the proof file of a route whose border moved', () => {
     await widened(watched)
     const { store } = watched.harness
     const { context, row } = byHand(watched)
-    await retire(store, await row(), 'by hand', context)
+    await retire(store, await row(), saidBy('by hand'), context)
     await goLive(store, await row(), context)
     expect(borderOf((await row()).state)).toBeNull()
     await widened(watched)

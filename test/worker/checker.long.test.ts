@@ -179,7 +179,7 @@ describe('with a checker', () => {
     const { row } = await judged(turned, changing)
     expect(row.state).toMatchObject({
       name: 'rejected',
-      reason: expect.stringMatching(/\(abc\), and .*\(def\) is set now/) as string,
+      reason: { code: 'checker-changed', figures: { set: { digest: 'def' } } },
     })
   })
 

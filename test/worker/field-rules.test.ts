@@ -152,9 +152,7 @@ describe('rules for fields of answers that are not JSON', () => {
     const { state } = await harness.runTo(worker, 'rejected', 'training')
     expect(state).toMatchObject({
       name: 'rejected',
-      reason: expect.stringContaining(
-        'the template has rules for fields, and its answers are not JSON'
-      ),
+      reason: { code: 'rules-without-json' },
     })
   })
 })

@@ -1,4 +1,5 @@
 /** Which answers are planned with a field head: the form is found in the rows that would train it. */
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import type {
   Internalization,
@@ -62,8 +63,7 @@ const mostlyReply: AnswerOf = (n) => (n % 50 === 3 ? story(n) : reply(n))
 /** Why replies of a form are refused. */
 const reasonOn = async (harness: WorkerHarness, engine: Engine, arms?: ArmName[]) => {
   await harness.log(answered(reply))
-  const { state } = await plannedOn(harness, engine, arms && { arms })
-  return 'reason' in state ? state.reason : state.name
+  return reasonIn(await plannedOn(harness, engine, arms && { arms }))
 }
 
 describe('long replies', () => {
@@ -102,7 +102,7 @@ describe('long replies', () => {
     const { state } = await plannedOn(harness, withFieldHeads(harness.engine))
     expect(state).toMatchObject({
       name: 'rejected',
-      reason: expect.stringMatching(/^the answers are free text without a form/),
+      reason: { code: 'free-text', figures: { fieldHead: null } },
     })
   })
 
@@ -187,10 +187,10 @@ describe('the terms of an upstream that permits models which organize data', () 
     const harness = await openHarness()
     expect(await stateOn(harness, harness.engine)).toMatchObject({
       name: 'rejected',
-      unconsented: 'json',
-      reason: expect.stringMatching(
-        /=api\.openai\.com .*plainly allow training on written answers/
-      ),
+      reason: {
+        code: 'consent-needed',
+        figures: { type: 'json', consent: ['api.openai.com'], terms: [{ stance: 'asks' }] },
+      },
     })
   })
 })

@@ -1,4 +1,5 @@
 /** JSON with a written field goes live where a judge vouches for that field, and equality for all others. */
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import type { FieldKind } from '../../src/core/answer/field-rules.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
@@ -18,8 +19,6 @@ const ruled =
     store.templates.setField(version, { path, rule, by: 'cli', why: 'no two are equal', at: 1 })
 
 const prepare = ruled('reply', { kind: 'written' })
-
-const reasonOf = ({ state }: { state: unknown }): string => (state as { reason: string }).reason
 
 const other = (refund: Refund): Refund => ({ ...refund, isGranted: !refund.isGranted })
 
@@ -98,7 +97,7 @@ describe('JSON with a reply in other words each time', () => {
     const { row, asked } = await judged({}, { prepare, changes: { judge: null } })
     expect(row.state.name).toBe('rejected')
     expect(row.verdict).toBeNull()
-    expect(reasonOf(row)).toMatch(
+    expect(reasonIn(row)).toMatch(
       /written fields .*\(reply\).*JUDGE_MODEL and PROOF_USD.*or remove/
     )
     expect(asked).toBe(0)

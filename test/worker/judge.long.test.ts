@@ -1,4 +1,6 @@
 /** Written answers go live where a judge vouches for them, and not without. */
+import type { ReasonCode } from '../../src/core/reason.ts'
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
@@ -29,8 +31,6 @@ const FEW_ROWS = 80
 const ACCEPTING = { ...QUICK_PROMISE, acceptsJudge: true }
 
 const { anyWording, begin, judged, live } = useJudgedReplies(AS_TEXT)
-
-const reasonOf = ({ state }: { state: unknown }): string => (state as { reason: string }).reason
 
 describe('a model that writes replies by the rule', () => {
   it('is proved by a judge that catches planted faults, in other words than the upstream', async () => {
@@ -88,28 +88,27 @@ const counted = (
 }
 
 describe('a judge', () => {
-  it.each<[string, NonNullable<Behaviour['judges']>, RegExp]>([
-    ['that says the same of everything', () => ({ reply: 'same' }), /not admitted/],
+  it.each<[string, NonNullable<Behaviour['judges']>, ReasonCode]>([
+    ['that says the same of everything', () => ({ reply: 'same' }), 'judge-misses'],
     [
       'that says what the order is',
       counted((call) => ({ reply: call % 2 === 0 ? 'same' : 'different' })),
-      /not admitted/,
+      'judge-alarms',
     ],
-    ['that refuses', () => ({ reply: 'I cannot compare these.' }), /not admitted/],
-    ['that prints garbage', () => ({ reply: '{"verdict":"same"} {"verdict":' }), /not admitted/],
-    ['whose requests are refused', () => ({ status: 400 }), /not admitted/],
+    ['that refuses', () => ({ reply: 'I cannot compare these.' }), 'judge-alarms'],
+    ['that prints garbage', () => ({ reply: '{"verdict":"same"} {"verdict":' }), 'judge-alarms'],
+    ['whose requests are refused', () => ({ status: 400 }), 'judge-alarms'],
     [
       'that changes in the middle',
       counted((call, messages) => ({
         ...rule(messages),
         model: call < 300 ? 'claude-judge-1' : 'claude-judge-2',
       })),
-      /answered as claude-judge-\d and as claude-judge-\d/,
+      'judge-version-changed',
     ],
-  ])('%s promotes nothing', async (_name, judges, reason) => {
+  ])('%s promotes nothing', async (_name, judges, code) => {
     const { row, harness } = await judged({ judges }, { rows: FEW_ROWS })
-    expect(row.state.name).toBe('rejected')
-    expect(reasonOf(row)).toMatch(reason)
+    expect(row.state).toMatchObject({ name: 'rejected', reason: { code } })
     expect(await harness.store.routes.list()).toEqual([])
   })
 
@@ -117,7 +116,7 @@ describe('a judge', () => {
     const proofUsd = 0.5
     const { row, harness } = await judged({}, { proofUsd })
     expect(row.state.name).toBe('rejected')
-    expect(reasonOf(row)).toMatch(/PROOF_USD=0\.5.* was spent/)
+    expect(reasonIn(row)).toMatch(/PROOF_USD=0\.5.* was spent/)
     // it was said before
     const { expected } = row.plan!.judge!
     expect(expected!.usd).toBeGreaterThan(proofUsd)
@@ -161,7 +160,7 @@ describe('a judge', () => {
   ])('of %s own family is not asked', async (_name, model, sibling) => {
     const changes = { judge: { ...SETTINGS, model }, priceOf: () => PRICES[1]! }
     const { row } = await judged({}, { changes })
-    expect(reasonOf(row)).toContain(`another maker than ${sibling},`)
+    expect(reasonIn(row)).toContain(`another maker than ${sibling},`)
   })
 })
 

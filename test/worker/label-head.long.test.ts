@@ -1,4 +1,6 @@
 /** A head on the engine's encoder competes with the loras, and answers like one. */
+import { reasonIn } from '../kit/records/examples.ts'
+import { reasonOf } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import type { FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import {
@@ -81,8 +83,7 @@ describe('with an encoder alone', () => {
     expect(row.state).toEqual({
       name: 'rejected',
       isUntrained: true,
-      reason:
-        'the answers are not labels, and a head learns only labels: set a base model for loras (MODEL_PATH)',
+      reason: reasonOf('not-labels', { hasLoras: false }),
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -105,8 +106,7 @@ describe('with an encoder alone, and arms that cannot learn labels', () => {
       expect(internalization.state).toEqual({
         name: 'rejected',
         isUntrained: true,
-        reason:
-          'the answers are labels, and ARMS has no label-head: add it, or set a base model for loras (MODEL_PATH)',
+        reason: reasonOf('no-label-head', { hasLoras: false }),
       })
       expect(await harness.engine.findJobs({})).toEqual([])
     }
@@ -124,7 +124,7 @@ describe('without one', () => {
     expect(internalization.state).toEqual({
       name: 'rejected',
       isUntrained: true,
-      reason: 'the engine has no encoder for a head: set ENCODER_PATH, or enable loras (ARMS)',
+      reason: reasonOf('no-encoder', { hasLoras: true }),
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -192,8 +192,7 @@ describe('answers that all have one label', () => {
     expect(row.state).toEqual({
       name: 'rejected',
       isUntrained: true,
-      reason:
-        'all answers to learn from are the same, and a head needs two labels: enable loras (ARMS)',
+      reason: reasonOf('one-label', { hasLoras: true }),
     })
     expect(await harness.engine.findJobs({})).toEqual([])
   })
@@ -214,13 +213,9 @@ describe('labels with too few rows each', () => {
     expect(row.state).toMatchObject({
       name: 'rejected',
       isUntrained: true,
-      reason: expect.stringMatching(
-        /^150 answers to learn from have (49|50) different, recurring values: about \d\d more rows would show /
-      ),
+      reason: { code: 'labels-not-shown', figures: { answers: 150, hasLoras: true } },
     })
-    expect(row.state).toMatchObject({
-      reason: expect.stringContaining('log more traffic, or enable loras (ARMS)'),
-    })
+    expect(reasonIn(row)).toMatch(/(49|50) different, recurring values: about \d\d more rows/)
     const { harness } = await planned(few, rows)
     expect(harness.said('no label head')).toHaveLength(1)
   })

@@ -238,7 +238,7 @@ describe('the worker', () => {
     )
     const deps = harness.deps({ replayUpstream })
     const { state } = await harness.runTo(await harness.worker(deps), 'rejected')
-    expect(state).toMatchObject({ reason: expect.stringMatching(/^the upstream has changed: /) })
+    expect(state).toMatchObject({ reason: { code: 'upstream-changed' } })
   })
 
   it('tries again when there is as much traffic since the upstream has changed', async () => {
@@ -305,6 +305,11 @@ describe('the worker', () => {
   it('ends failed with the cause when a job fails', async () => {
     const harness = await openHarness({ from: 'training', engine: { faults: { failAtStep: 1 } } })
     const { state } = await harness.runTo(await harness.worker(), 'failed')
-    expect(state).toMatchObject({ cause: expect.stringContaining('fails at step 1') })
+    expect(state).toMatchObject({
+      reason: {
+        code: 'error',
+        figures: { message: expect.stringContaining('fails at step 1') as string },
+      },
+    })
   })
 })

@@ -39,7 +39,7 @@ it('begins the template of the key that sent nearly all exchanges, and not the o
   expect((await harness.store.templates.get(templateVersion))!.caller).toBe('one')
   const own = (await harness.store.templates.get(templateVersion))!
   const plan = await planInternalization(harness.deps(), harness.engine, own, { id: 'new' })
-  if ('refused' in plan) throw new Error(plan.refused)
+  if ('refused' in plan) throw new Error(plan.refused.code)
   const numbers = plan.trainRecordIds.map((id) => Number(id.split('-')[1]))
   expect(Math.min(...numbers)).toBeGreaterThanOrEqual(5)
 })

@@ -1,4 +1,7 @@
 /** A cheaper model of the upstream competes as an arm: the gate that judges loras judges it. */
+import { unconsentedType } from '../../src/core/internalization/answer-type.ts'
+import { reasonText } from '../../src/core/reasons/say-reason.ts'
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import {
   evaluationRows,
@@ -138,8 +141,9 @@ describe('where the terms of the upstream forbid training', () => {
     const arms = ['label-head', 'model:dear'] as const
     const { askUpstream } = standIn(disagreeing(100))
     const { row } = await judged({ askUpstream, terms: FORBIDDING }, { arms: [...arms] })
-    expect(row.state).toMatchObject({ name: 'rejected', unconsented: 'label' })
-    expect((row.state as { reason: string }).reason).toMatch(/TRAINING_CONSENT=api\.x\.ai.*dear/)
+    expect(unconsentedType(row.state)).toBe('label')
+    expect(row.state).toMatchObject({ name: 'rejected', reason: { code: 'no-arm-left' } })
+    expect(reasonIn(row)).toMatch(/TRAINING_CONSENT=api\.x\.ai.*dear/)
   })
 })
 
@@ -237,7 +241,7 @@ const reasonOf = async (
   expect(asked).toEqual([])
   expect(await modelsUsd.read(harness.store, row.id)).toBe(0)
   expect(row.state).toMatchObject({ name: 'rejected', isUntrained: true })
-  const { reason } = row.state as { reason: string }
+  const reason = reasonIn(row)
   expect(harness.said(reason)).not.toEqual([])
   return reason
 }
@@ -270,15 +274,15 @@ describe('a model is left out, and nothing is paid,', () => {
       { arms: ['label-head', 'model:dear'] }
     )
     expect(row.plan!.arms.map(({ name }) => name)).toEqual(['label-head'])
-    expect(row.plan!.population.modelsLeftOut).toEqual(harness.said('dear does not compete'))
+    expect(row.plan!.population.modelsLeftOut!.map(reasonText)).toEqual(
+      harness.said('dear does not compete')
+    )
   })
 
   it('where the upstream does not know it', async () => {
     const { askUpstream } = standIn(() => ({ status: 404 }))
     const { row } = await judged({ askUpstream })
-    expect(row.state).toMatchObject({
-      reason: expect.stringMatching(/refuses it with 404: no/) as string,
-    })
+    expect(reasonIn(row)).toMatch(/refuses it with 404: no/)
   })
 })
 

@@ -1,4 +1,5 @@
 /** Which exchanges of a log train and which judge. */
+import { saidBy } from '../../src/core/reason.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   heldOutIds,
@@ -36,7 +37,7 @@ describe('a plan', () => {
 
   const planOf = async (...given: Parameters<typeof planned>): Promise<InternalizationPlan> => {
     const plan = await planned(...given)
-    if ('refused' in plan) throw new Error(plan.refused)
+    if ('refused' in plan) throw new Error(plan.refused.code)
     return plan
   }
 
@@ -80,7 +81,7 @@ describe('a plan', () => {
     await harness.store.internalizations.create({
       ...first,
       id: 'second',
-      state: { name: 'rejected', reason: 'not good enough' },
+      state: { name: 'rejected', reason: saidBy('not good enough') },
       plan: { ...first.plan!, holdoutRecordIds: trainRecordIds.slice(0, 40), unseenRecordIds: [] },
     })
     const plan = await planOf({ trainRows: 40, holdoutRows: 100, margin: 0.1 })
@@ -105,7 +106,7 @@ describe('a plan', () => {
 
   it('reads a part of a window with more records than it needs, spread over the window', async () => {
     const plan = await planned({ trainRows: 5, holdoutRows: 5, margin: 0.9, minCoverage: 0 })
-    if ('refused' in plan) throw new Error(plan.refused)
+    if ('refused' in plan) throw new Error(plan.refused.code)
     expect(plan.population.exchanges).toBeLessThanOrEqual(40)
     expect(plan.population.exchanges).toBeGreaterThan(20)
     expect(plan.holdout.until - plan.holdout.from).toBeGreaterThan(6 * HOUR_MS)

@@ -2,6 +2,7 @@
  * The population of a proof: every exchange that the template matches and that the upstream answered,
  * with any outcome.
  */
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import type {
   Internalization,
@@ -107,9 +108,6 @@ interface Options extends Partial<InternalizeOptions> {
   until?: string[]
 }
 
-const reasonOf = ({ state }: Internalization): string =>
-  state.name === 'rejected' ? state.reason : `it is ${state.name}`
-
 describe('an internalization', () => {
   let harness: WorkerHarness
 
@@ -175,7 +173,7 @@ describe('an internalization', () => {
     const ended = await internalize(
       many(RECORDS, (number) => (number % 10 === 0 ? orderRecord(number) : changed(number, change)))
     )
-    const reason = reasonOf(ended)
+    const reason = reasonIn(ended)
     expect(reason).toMatch(/answers only (?:8|9|1\d)\.\d % .* with plain text/)
     expect(reason).toContain(kind)
     expect(reason).toContain('use a separate prompt')
@@ -201,7 +199,7 @@ describe('an internalization', () => {
     const ended = await internalize(
       many(RECORDS, (number) => changed(number, { request: { x_trace: `trace-${number}` } }))
     )
-    expect(reasonOf(ended)).toMatch(
+    expect(reasonIn(ended)).toMatch(
       /^only 0\.0 % of the held-out requests are of a kind.*the same parameters/
     )
     expect(ended.plan).toBeNull()
@@ -212,7 +210,7 @@ describe('an internalization', () => {
     const ended = await internalize(
       many(RECORDS, (number) => changed(number, { message: { content: story(number) } }))
     )
-    expect(reasonOf(ended)).toMatch(/free text.*ask for labels, JSON, code/)
+    expect(reasonIn(ended)).toMatch(/free text.*ask for labels, JSON, code/)
     expect(await jobs()).toBe(0)
   })
 
@@ -221,12 +219,15 @@ describe('an internalization', () => {
     const { state, plan } = await internalize(many(RECORDS, orderRecord), { maxModelLen: 40 })
     expect(state.name).toBe('approval')
     expect(plan!.arms.map(({ name }) => name)).toEqual(['query-only'])
-    expect(plan!.population.withoutPrompt).toContain('does not fit the 40 tokens')
+    expect(plan!.population.withoutPrompt).toMatchObject({
+      code: 'prompt-too-long',
+      figures: { tokens: 40 },
+    })
   })
 
   it('is not trained where not even the question fits the context', async () => {
     const ended = await internalize(many(RECORDS, orderRecord), { maxModelLen: 12 })
-    expect(reasonOf(ended)).toContain('a longer context')
+    expect(reasonIn(ended)).toContain('a longer context')
   })
 
   it('holds repeats out in their share of traffic, and reports questions with changed answers', async () => {

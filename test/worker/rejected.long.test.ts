@@ -1,4 +1,5 @@
 /** A rejected template is tried again with more traffic. */
+import { saidBy } from '../../src/core/reason.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   heldOutIds,
@@ -27,7 +28,7 @@ describe('a rejected template', () => {
     rejected = await harness.store.internalizations.save(
       transition(
         { ...row, verdict: { ...row.verdict!, ...verdict } },
-        { name: 'rejected', reason: 'not good enough' }
+        { name: 'rejected', reason: saidBy('not good enough') }
       ),
       'worker',
       harness.now

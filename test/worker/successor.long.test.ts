@@ -1,4 +1,5 @@
 /** Learning goes on: after a rollback, after drift and with new traffic a successor is trained. */
+import { saidBy } from '../../src/core/reason.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   winningLora,
@@ -121,7 +122,7 @@ describe('a route that was rolled back', () => {
   })
 
   it('has none where a person took it back', async () => {
-    await retire(harness.store, first, 'by hand', {
+    await retire(harness.store, first, saidBy('by hand'), {
       by: 'admin',
       now: harness.now,
       rollout: ROLLOUT,
@@ -155,9 +156,7 @@ describe('a live route', () => {
     // so few rows do not show that it answers no more of them wrong
     expect(successor!.verdict!.replacement!.moreWrong).toBeGreaterThan(0.025)
     expect(successor!.state).toMatchObject({
-      reason: expect.stringMatching(
-        /^the present route stays: .* more of the requests wrong/
-      ) as string,
+      reason: { code: 'more-wrong', figures: { present: 0, successor: 0 } },
     })
     expect(await isProven(successor!)).toBe(true)
     // the same traffic does not judge another successor
@@ -179,7 +178,7 @@ describe('a live route', () => {
     expect(await isProven(successor!)).toBe(true)
     expect(present!.state).toMatchObject({
       name: 'retired',
-      reason: `replaced by ${successor!.id}`,
+      reason: { code: 'replaced', figures: { by: successor!.id } },
     })
   })
 })
@@ -229,9 +228,10 @@ describe('a successor in training', () => {
     const [present, successor] = await all()
     expect(present!.state).toMatchObject({ name: 'retired', evidence: expect.anything() as object })
     expect(successor!.state).toMatchObject({
-      reason: expect.stringMatching(
-        /^the route that it follows was rolled back, and its traffic is older: rolled back: /
-      ) as string,
+      reason: {
+        code: 'predecessor-rolled-back',
+        figures: { because: { code: 'rolled-back' } },
+      },
     })
     expect((await harness.engine.findJobs({ internalization_id: successor!.id })).some(isUnfinished)).toBe(false) // prettier-ignore
     // the next one learns the new answers

@@ -1,4 +1,5 @@
 /** A template whose upstream's terms do not plainly allow training on its answers. */
+import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
@@ -33,14 +34,14 @@ describe('a template of an upstream whose terms forbid training', () => {
     const harness = await openWith(asLogged)
     const refusing = await harness.worker(harness.deps({ terms: termsAt('api.x.ai') }))
     const refused = await harness.runTo(refusing, 'rejected')
-    expect(refused.state).toEqual({
+    expect(refused.state).toMatchObject({
       name: 'rejected',
-      reason: expect.stringMatching(
-        / set TRAINING_CONSENT=api\.x\.ai .*the terms of xAI .*§3\.2\(i\).* on 2026-10-05, https:/
-      ),
+      reason: { code: 'consent-needed', figures: { type: 'label', consent: ['api.x.ai'] } },
       isUntrained: true,
-      unconsented: 'label',
     })
+    expect(reasonIn(refused)).toMatch(
+      / set TRAINING_CONSENT=api\.x\.ai .*the terms of xAI .*§3\.2\(i\).* on 2026-10-05, https:/
+    )
     expect(refused.plan).toBeNull()
     expect(await harness.store.templates.list()).toHaveLength(1)
     await harness.runFor(refusing, 10 * SECOND_MS, SECOND_MS)
@@ -66,7 +67,7 @@ describe('a template of an upstream whose terms forbid training', () => {
     const harness = await openWith(namingOthers, ['gpt-4o-mini'])
     const worker = await harness.worker(harness.deps({ terms: termsAt('openrouter.ai') }))
     expect((await harness.runTo(worker, 'rejected', 'training')).state).toMatchObject({
-      unconsented: 'label',
+      reason: { code: 'consent-needed', figures: { type: 'label' } },
     })
   })
 

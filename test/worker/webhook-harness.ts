@@ -1,9 +1,10 @@
 /** A sender of events with its receiver, on a clock that only the test moves; each test has its own. */
+import { lossRisen } from '../../src/core/internalization/change-reason.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { EvidenceFigures } from '../../src/core/rollout/stages.ts'
 import { createFaultLog, noFaults, WORKER_FAULTS, type FaultLine } from '../../src/fault-log.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import { driftText, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { openWebhook, type WebhookSender } from '../../src/worker/webhook/sender.ts'
@@ -109,7 +110,7 @@ export class WebhookHarness {
       at: this.now,
       stage: { share: 1, before: { pairs: 0, losses: 0, credits: 0 }, began: 0 },
       evidence: EVIDENCE,
-      drift: driftedAt === null ? null : driftText(EVIDENCE),
+      drift: driftedAt === null ? null : lossRisen(EVIDENCE),
       outcomes: { ...NO_PAIRS_YET, agreed: 139, disagreed: 21 },
       waiting: 0,
       driftedAt,

@@ -1,4 +1,5 @@
 /** A webhook that fails, never answers or wants no more: the worker goes on, and no event is lost. */
+import { saidBy } from '../../src/core/reason.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { AppError } from '../../src/errors.ts'
@@ -143,7 +144,7 @@ describe('a webhook that fails', () => {
       'the webhook answered with status 400',
     ])
     receiver.answer = 200
-    await rollBack(store, 'version-1', TEXT, told.context('cli'))
+    await rollBack(store, 'version-1', saidBy(TEXT), told.context('cli'))
     await settle(sender)
     expect(receiver.types.at(-1)).toBe('rollout.rolled_back')
   })

@@ -1,4 +1,5 @@
 /** Events of a whole worker: they are sent beside its rounds, which a webhook never delays. */
+import { saidBy } from '../../src/core/reason.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
@@ -113,7 +114,7 @@ describe('a worker', () => {
     const row = exampleApproved()
     await store.internalizations.create(row)
     await goLive(store, row, { by: 'cli', now: harness.now, rollout: AT_ONCE })
-    await rollBack(store, row.templateVersion, 'by hand', {
+    await rollBack(store, row.templateVersion, saidBy('by hand'), {
       by: 'cli',
       now: harness.now,
       rollout: AT_ONCE,

@@ -1,4 +1,6 @@
 /** The operator is told of promotions, stages, rollbacks, ends and drift: signed, in order, at least once. */
+import { rolledBack } from '../../src/core/internalization/change-reason.ts'
+import { reasonOf, saidBy } from '../../src/core/reason.ts'
 import { describe, expect } from 'vitest'
 import type {
   Internalization,
@@ -84,12 +86,19 @@ describe('a signature', () => {
   })
 })
 
+/** Names a part of the traffic. */
+const WORSE = reasonOf('slices-worse', {
+  slices: [{ slice: `plan=${TEXT}`, agreement: 0.7, rows: 60, upstreamAgreement: 1 }],
+})
+
 describe('an event', () => {
   it('has ids and figures', async ({ store, told }) => {
     const { receiver } = told
     const sender = await told.start()
     const row = await told.live()
-    await retire(store, row, 'rolled back: figures', told.context('worker'), { evidence: EVIDENCE })
+    await retire(store, row, rolledBack(EVIDENCE), told.context('worker'), {
+      evidence: EVIDENCE,
+    })
     await settle(sender)
     const { method, url, headers, event } = receiver.received.at(-1)!
     expect([method, url]).toEqual(['POST', `/${SECRET_PATH}?token=${SECRET_QUERY}`])
@@ -105,9 +114,12 @@ describe('an event', () => {
         from: { state: 'live', share: 1 },
         to: { state: 'retired', share: null },
         by: 'worker',
-        reason:
-          'rolled back: it disagrees with the upstream in 21 of 160 conversations, 13.1 % ' +
-          '(8.0 % to 20.1 %); the limit is 5.0 %; evidence 365',
+        reason: {
+          ...rolledBack(EVIDENCE),
+          says:
+            'rolled back: it disagrees with the upstream in 21 of 160 conversations, 13.1 % ' +
+            '(8.0 % to 20.1 %); the limit is 5.0 %; evidence 365',
+        },
         evidence: EVIDENCE,
         proof: { coverage: 0.6, agreementAnswered: 0.98, agreementAnsweredBound: 0.96 },
       },
@@ -125,13 +137,13 @@ describe('an event', () => {
       [{ name: 'live', stage: stage(0.05), evidence: EVIDENCE }, 'worker'],
       [{ name: 'live', stage: pausedStage(stage(0.05)) }, 'admin'],
       [{ name: 'live', stage: stage(0.05) }, 'admin'],
-      [{ name: 'retired', reason: 'replaced by b' }, 'admin'],
+      [{ name: 'retired', reason: reasonOf('replaced', { by: 'b' }) }, 'admin'],
       [{ name: 'live', stage: stage(0.05) }, 'cli'],
-      [{ name: 'retired', reason: TEXT }, 'cli'],
-      [{ name: 'retired', reason: 'it was trained on records that were forgotten' }, 'cli'],
+      [{ name: 'retired', reason: saidBy(TEXT) }, 'cli'],
+      [{ name: 'retired', reason: reasonOf('forgotten', {}) }, 'cli'],
     ])
-    await through(told, other('c'), [[{ name: 'rejected', reason: `plan=${TEXT}` }, 'worker']])
-    await through(told, other('d'), [[{ name: 'failed', cause: TEXT }, 'worker']])
+    await through(told, other('c'), [[{ name: 'rejected', reason: WORSE }, 'worker']])
+    await through(told, other('d'), [[{ name: 'failed', reason: saidBy(TEXT) }, 'worker']])
     await settle(sender)
     expect(receiver.types).toEqual([
       'internalization.approval',
@@ -149,9 +161,19 @@ describe('an event', () => {
     expect(step!.event.data).toMatchObject({
       from: { state: 'live', share: 0 },
       to: { state: 'live', share: 0.05 },
-      reason: expect.stringMatching(/^canary 5 %: it disagrees/) as string,
+      reason: {
+        code: 'stage-entered',
+        says: expect.stringMatching(/^it disagrees/) as string,
+      },
       evidence: EVIDENCE,
     })
+    const reasons = receiver.received.map(({ event }) => event.data.reason)
+    expect(reasons.at(-2)).toEqual({
+      code: 'slices-worse',
+      figures: { slices: [{ slice: '…', agreement: 0.7, rows: 60, upstreamAgreement: 1 }] },
+      says: expect.stringContaining('… agrees on 70.0 % of 60 rows') as string,
+    })
+    expect([reasons.at(-3), reasons.at(-1)]).toEqual([null, null])
     expect(new Set(receiver.ids).size).toBe(10)
     expect(JSON.stringify(receiver.received)).not.toContain(TEXT)
   })
@@ -160,7 +182,7 @@ describe('an event', () => {
     const { receiver } = told
     const sender = await told.start()
     await told.live()
-    await rollBack(store, 'version-1', TEXT, { ...told.context('admin'), note: TEXT })
+    await rollBack(store, 'version-1', saidBy(TEXT), { ...told.context('admin'), note: TEXT })
     await settle(sender)
     expect(JSON.stringify(receiver.received)).not.toContain(TEXT)
     expect(receiver.received.map(({ event }) => [event.type, event.data.by])).toEqual([
@@ -191,7 +213,7 @@ describe('drift', () => {
     expect(receiver.types.slice(2)).toEqual(['rollout.drift'])
     expect(receiver.received[2]!.event.data).toMatchObject({
       from: { state: 'live', share: 1 },
-      reason: expect.stringMatching(/^its traffic has changed/) as string,
+      reason: { code: 'loss-risen' },
       evidence: EVIDENCE,
     })
     told.now += DAY_MS
@@ -206,7 +228,7 @@ describe('drift', () => {
     const sender = await told.start()
     const row = await told.live()
     await saveRolloutReport(store, ID, told.drifted(told.now))
-    await retire(store, row, 'rolled back', told.context('worker'), { evidence: EVIDENCE })
+    await retire(store, row, rolledBack(EVIDENCE), told.context('worker'), { evidence: EVIDENCE })
     await settle(sender)
     expect(receiver.types.slice(2)).toEqual(['rollout.drift', 'rollout.rolled_back'])
   })
@@ -235,7 +257,7 @@ describe('a start', () => {
     const sender = await told.start()
     await settle(sender)
     expect(receiver.received).toEqual([])
-    await rollBack(store, 'version-1', TEXT, told.context('cli'))
+    await rollBack(store, 'version-1', saidBy(TEXT), told.context('cli'))
     await settle(sender)
     expect(receiver.types).toEqual(['rollout.rolled_back'])
   })
@@ -256,7 +278,7 @@ describe('a start', () => {
     await told.start()
     await told.live()
     await settle(await told.start())
-    await rollBack(store, 'version-1', TEXT, told.context('cli'))
+    await rollBack(store, 'version-1', saidBy(TEXT), told.context('cli'))
     await settle(await told.start())
     expect(receiver.types).toEqual([
       'internalization.approval',

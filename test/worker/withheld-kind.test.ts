@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { withheldBy } from '../../src/core/internalization/internalization.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import type { WithheldPart } from '../../src/core/rollout/withheld.ts'
-import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
+import { changeText } from '../../src/lifecycle/rollout-report.ts'
 import { startHarness, UNMATCHED_BODY } from '../kit/proxy/harness.ts'
 import { withLora } from '../kit/proxy/lora.ts'
 import { ROUTE } from '../kit/proxy/lora-route.ts'
@@ -79,7 +79,7 @@ describe('a value of a slot whose answers have become wrong', () => {
 
     const { store } = watched.harness
     const entry = (await store.internalizations.history(watched.id)).at(-1)!
-    expect(adjustmentText(entry)).toMatch(/^no longer answers 1 of its kinds of requests: wrong in/)
+    expect(changeText(entry)).toMatch(/^no longer answers 1 of its kinds of requests: wrong in/)
 
     // what was drawn before is no answer, and no sign that the questions have changed
     const { fallback } = (await watched.report()).outcomes

@@ -7,7 +7,7 @@ import {
 import type { Route } from '../../src/core/route/route.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { eventTypeOf } from '../../src/worker/webhook/event.ts'
-import { adjustmentText } from '../../src/lifecycle/rollout-report.ts'
+import { changeText } from '../../src/lifecycle/rollout-report.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
@@ -78,7 +78,7 @@ describe('a label that has changed its meaning', () => {
     const entry = (await watched.harness.store.internalizations.history(watched.id)).at(-1)!
     expect(eventTypeOf(entry)).toBe('rollout.withheld')
     // names no answer
-    expect(adjustmentText(entry)).toMatch(
+    expect(changeText(entry)).toMatch(
       /^no longer gives 1 of its answers: wrong in \d+ of \d+ requests.*; it answers [\d.]+ % of the audited requests, [\d.]+ % before$/
     )
 

@@ -1,4 +1,5 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
+import { saidBy } from '../../core/reason.ts'
 import { createRoute, z } from '@hono/zod-openapi'
 import { checkedPath } from '../../core/answer/field-rules.ts'
 import type { ProofFile } from '../../core/proof/proof-file.ts'
@@ -178,8 +179,8 @@ const addDecisions = (app: Api, deps: ApiDeps): void => {
 
   app.openapi(rollbackRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
-    const { reason = 'rolled back', keepPreviousRetired } = context.req.valid('json')
-    const wanted = { reason, keepPreviousRetired }
+    const { reason, keepPreviousRetired } = context.req.valid('json')
+    const wanted = { reason: saidBy(reason), keepPreviousRetired }
     const { ended, restored } = await takeBack(store, row, wanted, decision())
     await refreshRoutes()
     return context.json(

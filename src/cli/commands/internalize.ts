@@ -1,3 +1,4 @@
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import {
@@ -116,8 +117,9 @@ const resultText = (row: Internalization, titles: Titles): string => {
       ? []
       : [...populationLines(plan.population).map(visibleName), ...planRulesText(plan)]),
     ...(verdict === null ? [] : [verdictText(row, verdict)]),
-    ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
-    ...(state.name === 'failed' ? [state.cause] : []),
+    ...((verdict === null && state.name === 'rejected') || state.name === 'failed'
+      ? [reasonText(state.reason)]
+      : []),
     ...(state.name === 'approval'
       ? [`to make it live, run: promptintern promote ${titles.id(templateVersion)}`]
       : []),

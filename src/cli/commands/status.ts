@@ -1,3 +1,4 @@
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import { Command } from 'commander'
 import { loadPrices } from '../../config/config-files.ts'
 import {
@@ -113,7 +114,7 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
   const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
   if (newest === undefined) return []
-  const leftOut = newest.modelsLeftOut.map((why) => `${title}: ${visibleName(why)}`)
+  const leftOut = newest.modelsLeftOut.map((why) => `${title}: ${visibleName(reasonText(why))}`)
   const remarks = internalizations
     .filter((row) => row === newest || row.state.name === 'live')
     .flatMap(({ state, rollout }) => {

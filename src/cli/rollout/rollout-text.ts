@@ -1,17 +1,13 @@
 /** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
+import { reasonText, sayReason } from '../../core/reasons/say-reason.ts'
+import { capitalText, lossText } from '../../core/rollout/evidence-text.ts'
 import { dollars } from '../../core/cost/economics.ts'
 import { withheldBy } from '../../core/internalization/internalization.ts'
 import { outcomeLines } from '../../core/outcomes/outcome-text.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
 import { resumedStage, stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
-import {
-  capitalText,
-  coverageText,
-  gainText,
-  lossText,
-  type RolloutReport,
-} from '../../lifecycle/rollout-report.ts'
+import { coverageText, gainText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import { wrap, table } from '../layout.ts'
 import { minuteText } from '../../core/days.ts'
 import { percent } from '../output.ts'
@@ -74,7 +70,7 @@ const changeTables = (report: RolloutReport, width: number): string[] => [
 
 /** Warnings, in words. */
 const warningTexts = ({ drift, deprecatedOn }: RolloutReport): string[] => [
-  ...(drift === null ? [] : [drift]),
+  ...(drift === null ? [] : [sayReason(drift).says]),
   ...(deprecatedOn === null
     ? []
     : [`the provider retires the upstream's model on ${deprecatedOn}`]),
@@ -95,7 +91,8 @@ const stageText = ({ stages, progress }: RolloutView): string => {
 }
 
 const nextText = ({ state, progress, report, steps, shown }: RolloutView): string => {
-  if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
+  if (progress === null)
+    return state.name === 'retired' ? `retired: ${sayReason(state.reason).says}` : state.name
   const { stage, next, evidence, waitsFor, mayStep } = progress
   if (stage.isPaused) return `${stageName(resumedStage(stage))}: promptintern promote ${shown.id}`
   if (report === null || evidence === null)
@@ -107,7 +104,7 @@ const nextText = ({ state, progress, report, steps, shown }: RolloutView): strin
   const found =
     `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
     `after ${evidence.stagePairs} conversations`
-  return [found, ...waitsFor].join('; ')
+  return [found, ...waitsFor.map(reasonText)].join('; ')
 }
 
 const auditsText = ({ outcomes, waiting, dropped, auditPart }: RolloutReport): string =>
@@ -233,7 +230,8 @@ const shortCapital = (logarithm: number): string => {
 
 /** The present state without its time, in at most 64 columns; only a reason may be longer. */
 export const rolloutLine = ({ state, progress, report }: RolloutView): string => {
-  if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
+  if (progress === null)
+    return state.name === 'retired' ? `retired: ${sayReason(state.reason).says}` : state.name
   const { stage, next, evidence } = progress
   if (report === null || evidence === null) return `${stageName(stage)} no figures yet`
   const { pairs, rollback, step, drift } = evidence

@@ -1,4 +1,5 @@
 /** What a verdict has of the operator's checker that vouched for agreement, and its promise in words. */
+import type { Reason } from '../reason.ts'
 import { percent } from './figures.ts'
 
 /** What compares answers: a command or an endpoint. */
@@ -15,8 +16,8 @@ export interface CheckerFacts extends PlannedChecker {
   /** held-out answers that it compared, and those of them for which it gave no verdict */
   compared: number
   none: number
-  /** why nothing may be promoted by it, in one sentence, whatever it said; null: nothing is in the way */
-  hindrance: string | null
+  /** why nothing may be promoted by it, whatever it said; null: nothing is in the way */
+  hindrance: Reason | null
 }
 
 const NAMES: Record<CheckerKind, string> = {

@@ -6,7 +6,7 @@ import { judge, type HeldOutRow } from './figures.ts'
 import { cutsOf, type SampleCounts } from './samples.ts'
 import { proportionLowerBound } from './statistics.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
-import { thinned } from '../thinned.ts'
+import { thinned } from '../lists.ts'
 
 export interface CurvePoint {
   /** answered rows over all rows of the traffic sample */

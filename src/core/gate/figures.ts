@@ -17,6 +17,7 @@ import { failingSlices, sliceFigures, type SliceFigures } from './slices.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import { confidenceOf, type AnswerLogprobs, type ConfidenceStatistic } from '../route/confidence.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
+import { reasonOf, type Reason, type ReasonFigures } from '../reason.ts'
 
 /** An arm's answer to a held-out row. */
 export interface JudgedAnswer extends AnswerLogprobs {
@@ -121,8 +122,8 @@ export interface ArmFigures {
    */
   wider?: number[]
   narrower?: number[]
-  /** reason why no threshold could be tested; null when at least one was */
-  shortage: string | null
+  /** why no threshold could be tested; null when at least one was */
+  shortage: Reason | null
   /** at the threshold; if a slice fails at every threshold that passed, at the best of them */
   slices: SliceFigures[]
 }
@@ -173,12 +174,12 @@ export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic): JudgedRo
 
 const countReasons = (
   rows: JudgedRow[],
-  reasonOf: (row: JudgedRow) => string | null | undefined
+  codeOf: (row: JudgedRow) => string | null | undefined
 ): Record<string, number> => {
   const counts: Record<string, number> = {}
   for (const row of rows) {
-    const reason = reasonOf(row)
-    if (reason != null) counts[reason] = (counts[reason] ?? 0) + 1
+    const code = codeOf(row)
+    if (code != null) counts[code] = (counts[code] ?? 0) + 1
   }
   return counts
 }
@@ -193,43 +194,32 @@ const differenceBound = (counts: SampleCounts | undefined, alpha: number): numbe
     : tangoLowerBound(pairedCounts(counts), alpha)
 }
 
-const shortageOfSample = (
-  name: string,
-  { rows, effectiveRows }: SampleCounts,
-  { margin, level }: { margin: number; level: number }
-): string | null => {
-  const needed = minimumRows(margin, level)
-  if (effectiveRows >= needed) return null
-  const worth =
-    effectiveRows < rows
-      ? ` (in conversations and bursts, equal to ${effectiveRows.toFixed(1)} rows)`
-      : ''
-  return `the sample of ${name} has ${rows} answerable rows${worth} and needs ${needed}`
-}
-
-/** Reason why no threshold can be tested. */
+/** Why no threshold can be tested. */
 const shortageOf = (
   rows: JudgedRow[],
   cuts: Cut[],
   { margin, minCoverage, armAlpha }: FiguresOptions,
   minAnswered: number
-): string => {
+): Reason => {
   const traffic = rows.filter((row) => row.isTraffic)
   const widest = cuts.at(-1)
   const answerable = widest?.traffic.rows ?? 0
   if (traffic.length > 0 && answerable < minAnswered)
-    return (
-      `a lora may answer ${percent(answerable / traffic.length)} of the held-out traffic, less ` +
-      `than the minimum coverage of ${percent(minCoverage)}`
-    )
-  if (widest === undefined) return 'the sample of traffic has no answerable rows'
-  const level = startLevel(widest, armAlpha)
-  const short = [
-    shortageOfSample('traffic', widest.traffic, { margin, level }),
-    shortageOfSample('unseen questions', widest.unseen, { margin, level }),
-  ].filter((text) => text !== null)
-  const text = short.length > 0 ? short.join('; ') : 'too few fresh upstream answers were bought'
-  return `${text} to show a loss under ${percent(margin)}`
+    return reasonOf('coverage-impossible', {
+      answerable: answerable / traffic.length,
+      minCoverage,
+    })
+  if (widest === undefined) return reasonOf('none-answerable', {})
+  const needed = minimumRows(margin, startLevel(widest, armAlpha))
+  const samples = (['traffic', 'unseen'] as const).flatMap(
+    (sample): ReasonFigures['samples-too-small']['samples'] => {
+      const { rows: answered, effectiveRows } = widest[sample]
+      return effectiveRows >= needed ? [] : [{ sample, rows: answered, effectiveRows, needed }]
+    }
+  )
+  return samples.length > 0
+    ? reasonOf('samples-too-small', { samples, margin })
+    : reasonOf('too-few-fresh-answers', { margin })
 }
 
 const sampleFigures = (

@@ -6,23 +6,18 @@
  * prices or the comparison of answers (`agreement.ts`).
  */
 import type { ResponseType } from '../answer/response-type.ts'
-import {
-  armFigures,
-  LEAST_UPSTREAM_AGREEMENT,
-  percent,
-  type ArmFigures,
-  type ArmRows,
-} from './figures.ts'
+import { armFigures, LEAST_UPSTREAM_AGREEMENT, type ArmFigures, type ArmRows } from './figures.ts'
 import type { CheckerFacts } from './checker.ts'
 import type { ReplacementFigures } from './replacement.ts'
 import { upstreamChange, type UpstreamChange } from './upstream-change.ts'
 import { failingSlices } from './slices.ts'
+import { reasonOf, type Reason } from '../reason.ts'
 
 export type { ArmFigures, HeldOutRow } from './figures.ts'
 
 export interface Verdict {
   verdict: 'promote' | 'reject'
-  reason: string
+  reason: Reason
   responseType: ResponseType
   margin: number
   /** index of the winning arm in the plan */
@@ -76,33 +71,43 @@ const winnerOf = (arms: ArmFigures[]): number => {
   return best === undefined ? 0 : arms.indexOf(best)
 }
 
-const sliceRejection = ({ slices }: ArmFigures): string | null => {
-  const failing = failingSlices(slices).map(
-    ({ slice, agreement, rows, upstreamAgreement }) =>
-      `${slice} agrees on ${percent(agreement)} of ${rows} rows (upstream: ${percent(upstreamAgreement)})`
-  )
-  return failing.length === 0
-    ? null
-    : `worse than the upstream by more than 10 points at every threshold that passed: ${failing.join('; ')}`
+const sliceRejection = ({ slices }: ArmFigures): Reason | null => {
+  const failing = failingSlices(slices).map(({ slice, agreement, rows, upstreamAgreement }) => ({
+    slice,
+    agreement,
+    rows,
+    upstreamAgreement,
+  }))
+  return failing.length === 0 ? null : reasonOf('slices-worse', { slices: failing })
 }
 
 const rejection = (
   winner: ArmFigures,
   change: UpstreamChange | null,
   input: Required<GateInput>
-): string | null => {
-  if (input.responseType === 'free-text' && !input.isJudged)
-    return 'free text is not promoted: comparing it needs a judge, and there is none'
-  if (change?.isChanged) return changeRejection(change)
+): Reason | null => {
+  const { isJudged, minCoverage, margin } = input
+  if (input.responseType === 'free-text' && !isJudged) return reasonOf('unjudged', {})
+  if (change?.isChanged) {
+    const { changed, rows } = change
+    return reasonOf('upstream-changed', { changed, rows })
+  }
   if (winner.threshold !== null) return null
-  const repeats = winner.upstreamAgreement ?? 1
-  if (repeats < LEAST_UPSTREAM_AGREEMENT) return noiseRejection(repeats, input.isJudged)
+  const { arm, agreement, upstreamAgreement, shortage } = winner
+  const repeats = upstreamAgreement ?? 1
+  if (repeats < LEAST_UPSTREAM_AGREEMENT)
+    return reasonOf('upstream-differs', { repeats, least: LEAST_UPSTREAM_AGREEMENT, isJudged })
   return (
-    winner.shortage ??
+    shortage ??
     sliceRejection(winner) ??
-    `no threshold with a coverage of at least ${percent(input.minCoverage)} keeps the loss under ` +
-      `${percent(input.margin)}; answering everything that it may, arm ${winner.arm} agrees on ` +
-      percent(winner.agreement)
+    reasonOf('loss-too-large', {
+      arm,
+      agreement,
+      upstreamAgreement,
+      minCoverage,
+      margin,
+      isJudged,
+    })
   )
 }
 
@@ -112,26 +117,15 @@ const outcomeOf = (
   input: Required<GateInput>
 ): Pick<Verdict, 'verdict' | 'reason'> => {
   if (winner === undefined || winner.rows === 0)
-    return { verdict: 'reject', reason: 'no held-out row was answered' }
+    return { verdict: 'reject', reason: reasonOf('no-answers', {}) }
   const reason = rejection(winner, change, input)
   if (reason !== null) return { verdict: 'reject', reason }
   const { arm, coverage, agreementAnswered } = winner
   return {
     verdict: 'promote',
-    reason: `arm ${arm} answers ${percent(coverage)} at ${percent(agreementAnswered)} agreement`,
+    reason: reasonOf('passed', { arm, coverage, agreement: agreementAnswered }),
   }
 }
-
-const noiseRejection = (repeats: number, isJudged: boolean): string =>
-  (isJudged
-    ? "the judge accepts the upstream's second answer"
-    : 'the upstream repeats its own answer') +
-  ` on ${percent(repeats)} of the requests, and ${percent(LEAST_UPSTREAM_AGREEMENT)} are needed to tell right from ` +
-  `wrong: ${isJudged ? '' : 'ask it for labels or JSON, or '}lower its temperature`
-
-const changeRejection = ({ changed, rows }: UpstreamChange): string =>
-  `the upstream has changed: it answers ${changed} of ${rows} held-out requests twice alike and otherwise than in ` +
-  'the log: learn from newer traffic'
 
 /** Chance that a verdict to promote breaks the promise, over all tries on the same rows. */
 export const ALPHA = 0.05

@@ -4,7 +4,8 @@
  */
 import { confidenceOf } from '../route/confidence.ts'
 import { asStreamed } from '../route/early.ts'
-import { percent, type ArmFigures, type JudgedAnswer } from './figures.ts'
+import { reasonOf, type Reason } from '../reason.ts'
+import type { ArmFigures, JudgedAnswer } from './figures.ts'
 import { tangoLowerBound, type PairedCounts } from './statistics.ts'
 import { effectiveRows, type ClusteredRow } from './effective-rows.ts'
 
@@ -88,16 +89,8 @@ export const compareRoutes = (
 export const replacementObjection = (
   { coverage, wrong, moreCoverage, moreWrong }: ReplacementFigures,
   { margin, hasDrifted }: { margin: number; hasDrifted: boolean }
-): string | null => {
+): Reason | null => {
   if (moreWrong > margin * (TOLERATED_SHARE + Math.max(0, moreCoverage)))
-    return (
-      `the present route stays: the successor may answer up to ${percent(moreWrong)} more of the requests ` +
-      `wrong (${percent(wrong.successor)} against ${percent(wrong.present)})`
-    )
-  if (!hasDrifted && moreCoverage <= 0)
-    return (
-      'the present route stays: the successor is not shown to answer more ' +
-      `(${percent(coverage.successor)} against ${percent(coverage.present)})`
-    )
-  return null
+    return reasonOf('more-wrong', { moreWrong, ...wrong })
+  return !hasDrifted && moreCoverage <= 0 ? reasonOf('not-more-answered', coverage) : null
 }

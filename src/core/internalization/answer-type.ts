@@ -2,6 +2,7 @@
 import { writtenRules } from '../answer/field-rules.ts'
 import type { Comparison } from '../answer/agreement.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
+import { reasonOf, type ReasonOf } from '../reason.ts'
 import type { Internalization } from './internalization.ts'
 import { type NonEmpty } from '../lists.ts'
 
@@ -11,8 +12,18 @@ export const answerTypeOf = (
   hasForm: boolean
 ): AnswerType => (hasForm && writtenRules(fields).length === 0 ? 'form' : responseType)
 
+/** Of a rejection that the operator's consent would end. @returns null for any other state */
+export const unconsentedType = (state: Internalization['state']): AnswerType | null => {
+  if (state.name !== 'rejected') return null
+  const { code, figures } = state.reason
+  const reasons = code === 'no-arm-left' ? figures.reasons : [state.reason]
+  const needed = reasons.find((reason) => reason.code === 'consent-needed')
+  return needed?.figures.type ?? null
+}
+
 const typeOf = ({ state, plan }: Internalization): AnswerType | null => {
-  if (state.name === 'rejected' && state.unconsented !== undefined) return state.unconsented
+  const unconsented = unconsentedType(state)
+  if (unconsented !== null) return unconsented
   if (plan === null) return null
   return answerTypeOf(plan.answers, plan.form !== undefined)
 }
@@ -32,15 +43,15 @@ const typesOf = (rows: readonly Internalization[]): NonEmpty<AnswerType> => {
   return type === null ? EITHER : [type]
 }
 
-/** Why no model may be trained on such answers of another model, with the setting that permits it; null: one may be. */
+/** Why no model may be trained on such answers of another model; null: one may be. */
 export const whyUntrained = (
   terms: TrainingTerms,
   { model, marked }: Answering,
   rows: readonly Internalization[]
-): string | null => {
-  const whyNot = (type: AnswerType): string | null => terms.whyNot(model, type, marked)
-  const [first, ...others] = typesOf(rows)
-  return others.some((type) => whyNot(type) === null) ? null : whyNot(first)
+): ReasonOf<'consent-needed'> | null => {
+  const refusals = typesOf(rows).map((type) => terms.whyNot(model, type, marked))
+  const [first = null] = refusals
+  return first === null || refusals.includes(null) ? null : reasonOf('consent-needed', first)
 }
 
 /**

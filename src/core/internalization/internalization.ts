@@ -20,9 +20,9 @@ import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
-import type { AnswerType } from '../terms/terms.ts'
 import type { HoldoutTime } from './holdout-time.ts'
 import { itemAt } from '../lists.ts'
+import type { Reason } from '../reason.ts'
 
 export type InternalizationState =
   | { name: 'candidate'; successor?: Succession; retry?: Retry }
@@ -43,7 +43,7 @@ export type InternalizationState =
     }
   | {
       name: 'retired'
-      reason: string
+      reason: Reason
       /** of the rollback; absent if a person or a successor retired it */
       evidence?: EvidenceFigures
       /** of users' feedback, if it is the reason of the rollback */
@@ -51,13 +51,11 @@ export type InternalizationState =
     }
   | {
       name: 'rejected'
-      reason: string
+      reason: Reason
       /** the worker found the reason before it trained; absent: later, or a person */
       isUntrained?: true
-      /** the upstream's terms did not allow training on answers of this type; absent: another reason */
-      unconsented?: AnswerType
     }
-  | { name: 'failed'; cause: string }
+  | { name: 'failed'; reason: Reason }
 
 /** What a change of the border, or of the withheld answers, does to the requests that a route answers. */
 export interface CoverageChange {
@@ -197,10 +195,10 @@ export interface Population {
   otherParameters: number
   /** training rows that are longer than the tokens that a label head reads; absent where none is */
   cutByHead?: { rows: number; tokens: number }
-  /** reason why the stages with a prompt were left out; null if they were not */
-  withoutPrompt: string | null
-  /** reasons why arms of `ARMS` do not compete: other models, or all that would be trained; absent where all do */
-  modelsLeftOut?: string[]
+  /** why the stages with a prompt were left out; null if they were not */
+  withoutPrompt: Reason | null
+  /** why arms of `ARMS` do not compete: other models, or all that would be trained; absent where all do */
+  modelsLeftOut?: Reason[]
 }
 
 /** The form of the answers to learn from. */

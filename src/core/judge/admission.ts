@@ -2,9 +2,9 @@
  * Whether a judge may vouch for a route: by planted faults, of which it must find 95 % at 95 % confidence in each class,
  * and by pairs of two upstream answers, of which it must not reject more than 10 %. Knows nothing of prompts or models.
  */
-import { percent } from '../gate/figures.ts'
 import { levelOfTry } from '../gate/gate.ts'
 import { binomialLowerTail, proportionLowerBound } from '../gate/statistics.ts'
+import { reasonOf, type Reason } from '../reason.ts'
 import { FAULTS, type Fault } from './planted-faults.ts'
 import type { JudgeVerdict } from './verdict.ts'
 
@@ -39,8 +39,6 @@ interface FaultFigures extends FaultCounts {
 export interface Admission {
   judge: JudgeIdentity
   isAdmitted: boolean
-  /** why it is admitted or not, in words */
-  reason: string
   /** of each statement by itself */
   level: number
   /** every class, in the order of `FAULTS` */
@@ -93,30 +91,17 @@ export const whyNotWatched = (
     : `${caught} of ${planted} caught`
 }
 
-const namesOf = (faults: readonly FaultFigures[]): string =>
-  faults.map(({ fault }) => fault).join(', ')
-
-const reasonOf = (
-  watched: readonly FaultFigures[],
-  { pairs, alarms, upperBound }: Admission['falseAlarms']
-): { isAdmitted: boolean; reason: string } => {
-  const alarmed = `it rejects ${alarms} of ${pairs} second answers of the upstream`
+/** Why a judge is admitted or not. */
+export const admissionReason = ({
+  faults,
+  falseAlarms: { pairs, alarms, upperBound },
+}: Pick<Admission, 'faults' | 'falseAlarms'>): Reason => {
   if (upperBound > MOST_FALSE_ALARMS)
-    return {
-      isAdmitted: false,
-      reason:
-        `${alarmed}, which may be ${percent(upperBound)} of all; ` +
-        `${percent(MOST_FALSE_ALARMS)} are allowed`,
-    }
-  if (watched.length === 0)
-    return {
-      isAdmitted: false,
-      reason: `it is not shown to catch ${percent(LEAST_CAUGHT)} of any class of planted faults`,
-    }
-  return {
-    isAdmitted: true,
-    reason: `${alarmed}, and catches ${percent(LEAST_CAUGHT)} of: ${namesOf(watched)}`,
-  }
+    return reasonOf('judge-alarms', { pairs, alarms, upperBound, most: MOST_FALSE_ALARMS })
+  const watched = faults.filter(({ isWatched }) => isWatched).map(({ fault }) => fault)
+  return watched.length === 0
+    ? reasonOf('judge-misses', { least: LEAST_CAUGHT })
+    : reasonOf('judge-admitted', { pairs, alarms, least: LEAST_CAUGHT, faults: watched })
 }
 
 export interface AdmissionInput {
@@ -146,10 +131,7 @@ export const admit = ({ judge, faults, fair, earlierTries }: AdmissionInput): Ad
   const falseAlarms = { pairs, alarms, upperBound }
   return {
     judge,
-    ...reasonOf(
-      figures.filter(({ isWatched }) => isWatched),
-      falseAlarms
-    ),
+    isAdmitted: upperBound <= MOST_FALSE_ALARMS && figures.some(({ isWatched }) => isWatched),
     level,
     faults: figures,
     falseAlarms,
@@ -163,13 +145,13 @@ export const admit = ({ judge, faults, fair, earlierTries }: AdmissionInput): Ad
 export interface JudgeFacts {
   /** null: it was not asked to the end */
   admission: Admission | null
-  /** why nothing may be promoted by it, in one sentence, whatever it said; null: nothing is in the way */
-  hindrance: string | null
+  /** why nothing may be promoted by it, whatever it said; null: nothing is in the way */
+  hindrance: Reason | null
 }
 
 /** Why nothing may be promoted by this judge; null: it may. */
-export const judgeObjection = ({ admission, hindrance }: JudgeFacts): string | null => {
+export const judgeObjection = ({ admission, hindrance }: JudgeFacts): Reason | null => {
   if (hindrance !== null) return hindrance
-  if (admission === null) return 'the judge was not asked to the end'
-  return admission.isAdmitted ? null : `the judge is not admitted: ${admission.reason}`
+  if (admission === null) return reasonOf('judge-unfinished', {})
+  return admission.isAdmitted ? null : admissionReason(admission)
 }

@@ -109,28 +109,3 @@ export const admissionText = (admission: Admission): string[] => {
     ofFaults({ admission }),
   ]
 }
-
-/** Audits of a judged route without its judge's word. */
-export interface JudgedAudits {
-  /** why they wait; null: they do not */
-  waitFor: string | null
-  /** the newest */
-  audits: number
-  noSecond: number
-}
-
-/** Why audits are no evidence, and what to do. @returns sentences; none where nothing is in the way */
-export const lostAuditsText = ({ waitFor, audits, noSecond }: JudgedAudits): string[] => [
-  ...(waitFor === null
-    ? []
-    : [
-        `Audits wait: ${waitFor}. Until then the route keeps its share, enters no further stage and is not watched. ` +
-          'If the judge has changed for good, internalize the prompt again: this admits it as it is now.',
-      ]),
-  ...(noSecond === 0
-    ? []
-    : [
-        `${noSecond} of the newest ${audits} audits have no second answer of the upstream, and are no evidence. ` +
-          'Check that UPSTREAM_API_KEY may still be used for the model of the prompt.',
-      ]),
-]

@@ -5,6 +5,7 @@ import { FAULTS, FAULTS_OF_A_CLASS } from '../judge/planted-faults.ts'
 import { ARM_NAMES, isModelArm } from '../learn/schedule.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../rollout/pair.ts'
 import { STATISTICS } from '../route/confidence.ts'
+import { REASON_CODES } from '../reasons/say-reason.ts'
 import { MAX_LISTED_DRAFTS } from './border-part.ts'
 import { MAX_LISTED_BLOCKS } from './outcome-part.ts'
 import {
@@ -38,6 +39,9 @@ const LEAST_LOSS = among([0, -1])
 /** Loss bounds are kept away from 0 and 1 (`lossBoundsOf`). */
 const LOSS_BOUND = within(0.001, 0.999)
 const CAPITAL = within(1, Number.MAX_VALUE)
+
+/** Its sentence is never written from a file. */
+const REASON = members({ code: among(REASON_CODES), figures: members({}) })
 
 const RECORD = members({
   id: TEXT,
@@ -78,7 +82,7 @@ const CHECKER = members({
   digest: TEXT,
   compared: COUNT,
   none: COUNT,
-  hindrance: nullable(TEXT),
+  hindrance: nullable(REASON),
 })
 
 const FIELD_RULE = members({
@@ -95,7 +99,6 @@ const FIELD_RULE = members({
 const ADMISSION = members({
   judge: members({ model: TEXT, version: TEXT, rubric: TEXT, rubricDigest: TEXT }),
   isAdmitted: FLAG,
-  reason: TEXT,
   level: within(Number.MIN_VALUE, 1),
   faults: list(
     members({
@@ -118,7 +121,7 @@ const DECISION = members({
   responseType: among(RESPONSE_TYPES),
   checker: optional(CHECKER),
   fields: optional(list(FIELD_RULE, { most: MAX_FIELD_RULES })),
-  judge: optional(members({ admission: nullable(ADMISSION), hindrance: nullable(TEXT) })),
+  judge: optional(members({ admission: nullable(ADMISSION), hindrance: nullable(REASON) })),
   margin: SHARE,
   alpha: within(Number.MIN_VALUE, 1),
   minCoverage: SHARE,
@@ -142,7 +145,7 @@ const DECISION = members({
 
 const VERDICT = members({
   verdict: among(['promote', 'reject']),
-  reason: TEXT,
+  reason: REASON,
   margin: SHARE,
   alpha: SHARE,
   arm: COUNT,
@@ -206,6 +209,7 @@ const HISTORY = list(
     at: TIME,
     by: TEXT,
     state: TEXT,
+    reason: nullable(REASON),
     stage: nullable(STAGE),
     border: optional(nullable(BORDER)),
     evidence: nullable(EVIDENCE),

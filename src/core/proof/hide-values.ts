@@ -5,13 +5,13 @@
 import type { ArmFigures } from '../gate/figures.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { HeldOutRecord } from './decision-facts.ts'
-import { valueIn } from '../lists.ts'
+import { withQuotes, type Reason } from '../reason.ts'
 
 export interface HiddenValues {
   records(records: readonly HeldOutRecord[]): HeldOutRecord[]
   verdict(verdict: Verdict): Verdict
   /** of a verdict, which may name slices */
-  reason(reason: string): string
+  reason(reason: Reason): Reason
 }
 
 type Sliced = Pick<HeldOutRecord, 'slices'>
@@ -31,25 +31,12 @@ const namesOf = (records: readonly Sliced[]): Map<string, string> => {
   return names
 }
 
-const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-
-/** A reason says of each slice what it agrees on (`gate.ts`). */
-const BEHIND_A_SLICE = '(?= agrees on )'
-
-/** @returns replaces all names at once, the longest first, so that none is replaced within another */
-const replacer = (names: ReadonlyMap<string, string>): ((reason: string) => string) => {
-  if (names.size === 0) return (reason) => reason
-  const longestFirst = [...names.keys()].toSorted((a, b) => b.length - a.length)
-  const either = longestFirst.map(escaped).join('|')
-  const pattern = new RegExp(`(?:${either})${BEHIND_A_SLICE}`, 'g')
-  return (reason) => reason.replace(pattern, (found) => valueIn(names, found))
-}
-
 /** @param known the held-out rows, which have all slices */
 export const hideValues = (known: readonly Sliced[]): HiddenValues => {
   const names = namesOf(known)
   const hide = (slice: string): string => names.get(slice) ?? slice
-  const hideIn = replacer(names)
+  const hideIn = (reason: Reason): Reason =>
+    withQuotes(reason, (member, quoted) => (member === 'slice' ? hide(quoted) : quoted))
   const figures = ({ slices, ...rest }: ArmFigures): ArmFigures => ({
     ...rest,
     slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })),

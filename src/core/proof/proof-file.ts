@@ -21,6 +21,7 @@ import type { ArmFacts, DecisionFacts } from './decision-facts.ts'
 import { digestOf, digestOfIds, digestOfRows, digestOfText } from './digest.ts'
 import { hideValues, type HiddenValues } from './hide-values.ts'
 import type { RolloutPart } from './rollout-part.ts'
+import type { Reason } from '../reason.ts'
 
 /** Raised when a reader of the format before would read a file wrong. */
 export const PROOF_FORMAT = 1
@@ -35,7 +36,7 @@ export interface HistoryStep {
   note: string | null
   state: InternalizationState['name']
   /** of a rejection or a retirement; else null */
-  reason: string | null
+  reason: Reason | null
   /** of a live one; else null */
   stage: RolloutStage | null
   /** in force, where pairs have proved it; else null, as in the files of versions without */

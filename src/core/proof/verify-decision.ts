@@ -1,7 +1,8 @@
 /** The checks of a proof file that are about the decision: its data, and the verdict that follows from it. */
 import { percent } from '../gate/figures.ts'
 import { tryOfLevel, type Verdict } from '../gate/gate.ts'
-import { admit, type Admission } from '../judge/admission.ts'
+import { admissionReason, admit, type Admission } from '../judge/admission.ts'
+import { sayReason } from '../reasons/say-reason.ts'
 import { isModelArm } from '../learn/schedule.ts'
 import { EARLY_STATISTIC } from '../route/early.ts'
 import { check, namesText, type Check } from './check.ts'
@@ -107,12 +108,13 @@ const admissionChecks = ({ decision }: ProofFile): Check[] => {
     earlierTries: (tryOfLevel(judge.level) ?? 1) - 1,
   })
   const differing = differences(judge, remade)
+  const { says } = sayReason(admissionReason(remade))
   return [
     check(
       'judge',
       differing.length === 0,
-      `${judge.judge.model} (version ${judge.judge.version}): ${remade.reason}`,
-      `the counts of ${judge.judge.model} give another admission (${remade.reason}): ${namesText(differing)}`
+      `${judge.judge.model} (version ${judge.judge.version}): ${says}`,
+      `the counts of ${judge.judge.model} give another admission (${says}): ${namesText(differing)}`
     ),
   ]
 }

@@ -9,7 +9,7 @@ import {
 } from './evidence.ts'
 import { NO_STREAMS, withLosses, type Streams } from './pair-reader.ts'
 import { SHARE_OF_PAIRS, type LossBounds } from './stages.ts'
-import { thinned } from '../thinned.ts'
+import { thinned } from '../lists.ts'
 
 /** A conversation that counts. */
 export interface CountedLoss {

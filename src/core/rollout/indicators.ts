@@ -4,7 +4,7 @@
  * with an upper bound of its share then. Knows nothing of stores or of the loss.
  */
 import { proportionLowerBound } from '../gate/statistics.ts'
-import { partOfDay, PARTS_OF_DAY } from './day-parts.ts'
+import { partOfDay, PARTS_OF_DAY } from '../days.ts'
 import { addLoss, evidenceOfRise, NO_STREAM, type LossStream } from './evidence.ts'
 import { itemAt } from '../lists.ts'
 

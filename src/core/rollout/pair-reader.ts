@@ -1,6 +1,6 @@
 /** How the pairs of an internalization become a stream of losses, and which of them count. */
 import { ConversationReader, type Conversation } from './conversations.ts'
-import { partOfDay, PARTS_OF_DAY } from './day-parts.ts'
+import { partOfDay, PARTS_OF_DAY } from '../days.ts'
 import {
   addCounts,
   addLosses,

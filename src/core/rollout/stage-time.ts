@@ -2,10 +2,9 @@
  * How long a stage of a rollout lasts at least: a day, with pairs of each part of the day in which the proof had
  * traffic. Evidence of one busy hour says nothing of the hours that the next stage will have.
  */
-import { minuteText } from '../days.ts'
+import { reasonOf, type Reason } from '../reason.ts'
 import { HOUR_MS } from '../log/traffic-hours.ts'
 import type { Baseline } from './indicators.ts'
-import { partText } from './day-parts.ts'
 import type { RolloutSettings, RolloutStage } from './stages.ts'
 import { itemAt } from '../lists.ts'
 
@@ -18,12 +17,10 @@ const LONGEST_WAIT_HOURS = 7 * 24
 const missingParts = (
   stageParts: readonly number[],
   { parts }: Pick<Baseline, 'parts'>
-): string[] =>
+): Reason[] =>
   stageParts.flatMap((pairs, part) => {
     const isMissing = itemAt(parts, part) >= LEAST_SHARE && pairs < LEAST_PAIRS
-    if (!isMissing) return []
-    const found = pairs === 0 ? 'no pair' : `${pairs} of ${LEAST_PAIRS} pairs`
-    return [`${found} yet between ${partText(part)}`]
+    return isMissing ? reasonOf('part-of-day-missing', { part, pairs, needed: LEAST_PAIRS }) : []
   })
 
 export interface StageTime {
@@ -36,16 +33,16 @@ export interface StageTime {
   now: number
 }
 
-/** What the next stage waits for beside evidence, each in a clause; nothing in the last stage. */
+/** What the next stage waits for beside evidence, nothing in the last stage. */
 export const stageWaits = (
   { stage, stageParts, baseline, now }: StageTime,
   { minHours }: Pick<RolloutSettings, 'minHours'>
-): string[] => {
+): Reason[] => {
   if (minHours === 0 || stage.share === 1 || stage.isPaused) return []
   const ends = stage.began + minHours * HOUR_MS
   const asksForParts = baseline !== null && now - stage.began < LONGEST_WAIT_HOURS * HOUR_MS
   return [
-    ...(now < ends ? [`waits until ${minuteText(ends)} UTC`] : []),
+    ...(now < ends ? [reasonOf('stage-too-young', { until: ends })] : []),
     ...(asksForParts ? missingParts(stageParts, baseline) : []),
   ]
 }

@@ -198,7 +198,7 @@ export interface RolloutDecision {
 /** @param waitsFor what the stage waits for beside evidence (`stage-time.ts`) */
 export const decideRollout = (
   { rollback, drift, step }: EvidenceFigures,
-  { stage, waitsFor }: { stage: RolloutStage; waitsFor: readonly string[] },
+  { stage, waitsFor }: { stage: RolloutStage; waitsFor: readonly unknown[] },
   { rollbackCapital, stepCapital }: Pick<RolloutSettings, 'rollbackCapital' | 'stepCapital'>
 ): RolloutDecision => ({
   rollsBack: rollback >= Math.log(rollbackCapital),

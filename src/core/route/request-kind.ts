@@ -12,7 +12,7 @@ import { groupBy } from '../group-by.ts'
 import { canonicalJson } from '../json.ts'
 import { keptSlots, type Match } from '../template/template.ts'
 import { readMembers } from './request-members.ts'
-import { thinned } from '../thinned.ts'
+import { thinned } from '../lists.ts'
 import { CACHE_MARK, isOfAnswer } from '../request/request-scan.ts'
 
 /** Null is no name either, and some upstreams take it. */

@@ -2,6 +2,7 @@
  * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and what twice the
  * rows brought. Knows nothing of how the head was trained.
  */
+import { reasonText } from '../reasons/say-reason.ts'
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { percent } from '../gate/figures.ts'
 import { burstMsOf } from '../internalization/internalization.ts'
@@ -111,7 +112,7 @@ const refusalOf = (
   if (slice !== undefined)
     return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, more than 10 points worse than the upstream`
   return (
-    shortage ??
+    (shortage && reasonText(shortage)) ??
     `a head agrees on ${percent(agreement)} of all answers, and no threshold with a coverage of at least ` +
       `${percent(minCoverage)} is proven to lose less than ${percent(margin)}`
   )

@@ -18,7 +18,7 @@ export type AnswerType = ResponseType | 'form'
 export const answerKindOf = (type: AnswerType): AnswerKind =>
   type === 'label' || type === 'form' ? 'organized' : 'written'
 
-const KIND_WORDS: Record<AnswerKind, string> = {
+export const KIND_WORDS: Record<AnswerKind, string> = {
   organized: 'labels and fields',
   written: 'written answers',
 }
@@ -101,7 +101,7 @@ const STANCE_WORDS: Record<Stance, string> = {
   unknown: 'are not known about training on',
 }
 
-const stanceText = (terms: HostTerms): string => {
+export const stanceText = (terms: HostTerms): string => {
   const { host, provider, kind, stance, says } = terms
   if (stance === 'own') return `${host} is your own server, so no terms restrict training`
   const whose = provider === null ? host : `${provider} (${host})`
@@ -116,14 +116,23 @@ export const termsText = (terms: AppliedTerms): string => {
   return `${stanceText(terms)}${isPermitted(terms) ? '' : '; training needs TRAINING_CONSENT'}`
 }
 
+/** What stands in the way of training on answers of a type. */
+export interface Unconsented {
+  type: AnswerType
+  /** hosts that `TRAINING_CONSENT` would have to name */
+  consent: string[]
+  /** of the hosts without a permission */
+  terms: AppliedTerms[]
+}
+
 export interface TrainingTerms {
   /**
    * Of all upstreams that may answer a model's requests, in the order in which they are asked.
    * @param marked models that an upstream's list marks as distillable
    */
   of(model: string, type: AnswerType, marked?: ReadonlySet<string>): AppliedTerms[]
-  /** @returns why answers of a model may not train another one, with the setting that permits it, or null */
-  whyNot(model: string, type: AnswerType, marked?: ReadonlySet<string>): string | null
+  /** @returns why answers of a model may not train another one, with what permits it; null: they may */
+  whyNot(model: string, type: AnswerType, marked?: ReadonlySet<string>): Unconsented | null
   /** hosts of the consent that no upstream has, such as misspelled ones */
   idleConsent: string[]
 }
@@ -169,13 +178,11 @@ export const createTrainingTerms = ({
     whyNot(model, type, marked) {
       const refused = of(model, type, marked).filter((terms) => !isPermitted(terms))
       if (refused.length === 0) return null
-      const hosts = refused.map(({ host }) => host)
-      // the setting comes first, because tables cut the text
-      return (
-        `training on ${KIND_WORDS[answerKindOf(type)]} of ${hosts.join(', ')} needs your consent: set ` +
-        `TRAINING_CONSENT=${unique([...consent, ...hosts]).join(',')} and restart the proxy if your own ` +
-        `agreement allows it (docs/privacy.md); ${refused.map(stanceText).join('; ')}`
-      )
+      return {
+        type,
+        consent: unique([...consent, ...refused.map(({ host }) => host)]),
+        terms: refused,
+      }
     },
   }
 }

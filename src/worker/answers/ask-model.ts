@@ -77,10 +77,13 @@ export const expectedCost = (
     output: (response?.length ?? ANSWER_CHARS) / CHARS_OF_TOKEN,
   })
 
-export const refusalText = ({ status, body }: UpstreamAnswer): string => {
-  const message = errorMessageIn(body)
-  return message === null ? String(status) : `${status}: ${message}`
-}
+export const refusalOf = ({
+  status,
+  body,
+}: UpstreamAnswer): { status: number; message: string | null } => ({
+  status,
+  message: errorMessageIn(body),
+})
 
 /** Of the request and not of the moment: with the other model it is not possible. No redirect is followed. */
 export const isRefusal = (status: number): boolean =>

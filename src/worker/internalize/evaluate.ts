@@ -203,7 +203,7 @@ export const evaluate = async (
   )
   const judge = judgeOf(deps, plan, judgePay)
   const checker = checkerOf(deps, plan)
-  const witness = judge ?? (typeof checker === 'string' ? null : checker)
+  const witness = judge ?? (checker !== null && 'code' in checker ? null : checker)
   const context = { deps, engine, formats, pay, witness, internalization, plan, template }
   const sets = await setsOf(deps.store, plan, template)
   const done = await deps.store.internalizations.evaluations(id)

@@ -10,6 +10,8 @@ import {
   type InternalizationState,
   type StageResult,
 } from '../../core/internalization/internalization.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import { transition } from '../../lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -63,13 +65,13 @@ const begin = async (
     ...(entered.name === 'candidate' ? entered : {}),
   })
   if ('refused' in planned) {
-    const { refused: reason, ...why } = planned
+    const { refused: reason } = planned
     deps.log({
       level: 'warn',
-      message: `rejected before training: ${reason}`,
+      message: `rejected before training: ${reasonText(reason)}`,
       data: { template: template.version },
     })
-    return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true, ...why })
+    return moveTo(deps, internalization, { name: 'rejected', reason, isUntrained: true })
   }
   await warnUnlessItPays(deps, template)
   return moveTo(deps, { ...internalization, plan: planned }, nextTraining(planned.arms))
@@ -147,12 +149,12 @@ const promote = async (
 const outdatedBy = async (
   { store }: WorkerDeps,
   { plan }: Internalization
-): Promise<string | null> => {
+): Promise<Reason | null> => {
   const successor = plan?.successor
   if (successor?.why !== 'new-traffic') return null
   const state = (await store.internalizations.get(successor.of))?.state
   if (state?.name !== 'retired' || state.evidence === undefined) return null
-  return `the route that it follows was rolled back, and its traffic is older: ${state.reason}`
+  return reasonOf('predecessor-rolled-back', { because: state.reason })
 }
 
 /** Its job may run for hours. */
@@ -207,6 +209,10 @@ export const advance = async (
     deps.fault('internalization', thrown, { internalization: internalization.id })
     if (isEngineLost(error)) return 'engine-lost'
     if (TRANSIENT.has(error.code)) return 'waiting'
-    return moveTo(deps, internalization, { name: 'failed', cause: error.message })
+    const { code, message } = error
+    return moveTo(deps, internalization, {
+      name: 'failed',
+      reason: reasonOf('error', { code, message }),
+    })
   }
 }

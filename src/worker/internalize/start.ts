@@ -4,6 +4,7 @@
  * rejected and have seen as much new traffic as that. Each try learns from all exchanges that it may learn from,
  * so the rows double from try to try.
  */
+import { unconsentedType } from '../../core/internalization/answer-type.ts'
 import { randomUUID } from 'node:crypto'
 import {
   newInternalization,
@@ -43,10 +44,10 @@ const isConsentedNow = (
   { terms }: WorkerDeps,
   { model }: Template,
   { state }: Internalization
-): boolean =>
-  state.name === 'rejected' &&
-  state.unconsented !== undefined &&
-  terms.whyNot(model, state.unconsented) === null
+): boolean => {
+  const type = unconsentedType(state)
+  return type !== null && terms.whyNot(model, type) === null
+}
 
 /** @param from when the first of them began, milliseconds since the epoch */
 const triesSince = (rows: readonly Internalization[], from: number): EarlierTries => {

@@ -1,13 +1,9 @@
 /** The part of the operator's checker in an evaluation: it compares the upstream's answers, then the arms'. */
 import { agree } from '../../core/answer/agreement.ts'
-import {
-  checkerName,
-  isSameChecker,
-  type CheckerFacts,
-  type PlannedChecker,
-} from '../../core/gate/checker.ts'
+import { isSameChecker, type CheckerFacts, type PlannedChecker } from '../../core/gate/checker.ts'
 import type { InternalizationPlan } from '../../core/internalization/internalization.ts'
 import { asJudged } from '../../core/judge/verdict.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 import { AppError } from '../../errors.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { Checker, WorkerDeps } from '../deps.ts'
@@ -20,7 +16,9 @@ type Planned = Pick<InternalizationPlan, 'checker'>
 /** What the checker throws where it is away, as any witness does: audits tell it from a fault of the engine. */
 const asWitness = (error: unknown): unknown =>
   error instanceof AppError && error.code === 'upstream-unavailable'
-    ? new WitnessUnavailable(error.message, { cause: error })
+    ? new WitnessUnavailable(reasonOf('checker-away', { message: error.message }), {
+        cause: error,
+      })
     : error
 
 /** It costs nothing. */
@@ -40,20 +38,19 @@ const witnessOf = ({ ask }: Checker): Witness => ({
 })
 
 /** Why the checker that is set is not the one of the plan; null: it is. */
-const otherChecker = (set: Checker | null, { checker: planned }: Planned): string | null => {
+const otherChecker = (set: Checker | null, { checker: planned }: Planned): Reason | null => {
   if (planned === undefined) return null
-  if (set === null)
-    return `the answers were to be compared by ${checkerName(planned)}, which is not set now`
+  if (set === null) return reasonOf('checker-unset', { planned })
   return isSameChecker(set.planned, planned)
     ? null
-    : `the answers were to be compared by ${checkerName(planned)}, and ${checkerName(set.planned)} is set now`
+    : reasonOf('checker-changed', { planned, set: set.planned })
 }
 
-/** @returns null where the plan has no checker, or a sentence where it is not the one that is set */
+/** @returns null where the plan has no checker, or a reason where it is not the one that is set */
 export const checkerOf = (
   { checker }: Pick<WorkerDeps, 'checker'>,
   plan: Planned
-): Witness | string | null => {
+): Witness | Reason | null => {
   if (plan.checker === undefined) return null
   const other = otherChecker(checker, plan)
   return other ?? (checker && witnessOf(checker))
@@ -62,7 +59,7 @@ export const checkerOf = (
 const factsOf = (
   checker: PlannedChecker,
   rows: readonly EvaluationRow[],
-  hindrance: string | null
+  hindrance: Reason | null
 ): CheckerFacts => {
   const compared = rows.flatMap(({ judged }) => judged?.adapted ?? [])
   return {
@@ -80,13 +77,12 @@ const factsOf = (
  */
 export const checkEvaluation = async (
   deps: Pick<WorkerDeps, 'store' | 'now'>,
-  checker: Witness | string,
+  checker: Witness | Reason,
   planned: PlannedChecker,
   evaluation: Evaluation
 ): Promise<{ rows: readonly EvaluationRow[]; checker: CheckerFacts }> => {
   const { rows } = evaluation
-  if (typeof checker === 'string')
-    return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
+  if ('code' in checker) return { rows: rows.map(asJudged), checker: factsOf(planned, [], checker) }
   const asked = judgingOf(deps, checker, evaluation)
   const second = await judgeSeconds(asked, evaluation)
   // it costs nothing, so it is always paid

@@ -7,7 +7,7 @@ import type {
 import { judgeObjection, type Admission, type JudgeFacts } from '../../core/judge/admission.ts'
 import { rubricDigest } from '../../core/judge/judge-prompt.ts'
 import { asJudged } from '../../core/judge/verdict.ts'
-import { dollars } from '../../core/cost/economics.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
@@ -29,15 +29,14 @@ export const judgeOf = (
 export const otherJudge = (
   { judge: set }: Pick<WorkerDeps, 'judge'>,
   { judge: planned }: InternalizationPlan
-): string | null => {
+): Reason | null => {
   if (planned === undefined) return null
-  if (set === null)
-    return `the answers were to be compared by ${planned.model}, and JUDGE_MODEL is not set now`
+  if (set === null) return reasonOf('judge-unset', { planned: planned.model })
   if (set.model !== planned.model)
-    return `the answers were to be compared by ${planned.model}, and JUDGE_MODEL is ${set.model} now`
+    return reasonOf('judge-changed', { planned: planned.model, set: set.model })
   return rubricDigest(set.rubric) === planned.rubricDigest
     ? null
-    : `the text of the rubric ${planned.rubric} has changed since the plan`
+    : reasonOf('rubric-changed', { rubric: planned.rubric })
 }
 
 const versionsOf = (rows: readonly EvaluationRow[]): string[] =>
@@ -52,11 +51,9 @@ const versionsOf = (rows: readonly EvaluationRow[]): string[] =>
 const changeOf = (
   { judge: { model, version } }: Admission,
   versions: readonly string[]
-): string | null => {
+): Reason | null => {
   const other = versions.find((one) => one !== version)
-  return other === undefined
-    ? null
-    : `the judge ${model} answered as ${version} and as ${other || 'an unnamed version'}: it must be admitted anew`
+  return other === undefined ? null : reasonOf('judge-version-changed', { model, version, other })
 }
 
 /** The facts after the rows of a live route were judged, too. */
@@ -83,11 +80,11 @@ export interface Evaluation {
 
 /** What the judge came to before it compared an arm's answer; `rows` are the first arm's. */
 type Begun =
-  { hindrance: string; admission: Admission | null } | (Admitted & { rows: EvaluationRow[] })
+  { hindrance: Reason; admission: Admission | null } | (Admitted & { rows: EvaluationRow[] })
 
 interface Asked extends JudgeRowsDeps {
   judge: Judge
-  spentReason: string
+  spentReason: Reason
 }
 
 /** Has the upstream's second answers compared. */
@@ -170,7 +167,7 @@ export const judgeEvaluation = async (
     return ended({ admission: null, hindrance: other })
   const asked: Asked = {
     ...judgingOf(deps, judge, evaluation),
-    spentReason: `PROOF_USD=${dollars(deps.config.proofUsd ?? 0)} was spent before all answers were compared`,
+    spentReason: reasonOf('proof-money-spent', { usd: deps.config.proofUsd ?? 0 }),
   }
   const begun = await admission(asked, plan.judge, evaluation)
   if ('hindrance' in begun) return ended(begun)

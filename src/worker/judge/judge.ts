@@ -20,10 +20,11 @@ import { completionOf } from '../../core/log/record-bodies.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { CHAT } from '../../openai/dialect.ts'
-import { expectedCost, refusalText, type AskedModel, type NoAnswer } from '../answers/ask-model.ts'
+import { expectedCost, refusalOf, type AskedModel, type NoAnswer } from '../answers/ask-model.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import { askedModel, buyAnswer } from '../answers/row-answers.ts'
 import type { AskUpstream, JudgeSettings, UpstreamAnswer, WorkerDeps } from '../deps.ts'
+import { reasonOf } from '../../core/reason.ts'
 import { WitnessUnavailable, type ComparedAnswers, type Witness } from './witness.ts'
 
 /** A verdict, and `model` of the replies that it was made from, each once. */
@@ -160,11 +161,11 @@ class UpstreamJudge implements Judge {
   /** @throws WitnessUnavailable where it may answer later */
   private read(answer: UpstreamAnswer | NoAnswer): Reply {
     if (answer === 'refused')
-      throw new WitnessUnavailable(`the judge ${this.model.name} does not answer`)
+      throw new WitnessUnavailable(reasonOf('judge-silent', { model: this.model.name }))
     if (typeof answer === 'string') return NO_REPLY
     if (WRONG_SETTINGS.has(answer.status))
       throw new WitnessUnavailable(
-        `the judge ${this.model.name} is refused with ${refusalText(answer)}: mend the key or JUDGE_MODEL`
+        reasonOf('judge-refused', { model: this.model.name, ...refusalOf(answer) })
       )
     if (!isSuccess(answer.status)) return NO_REPLY
     const completion = completionOf({ path: CHAT.path, response: answer.body })

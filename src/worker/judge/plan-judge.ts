@@ -1,6 +1,7 @@
 /** Whether a judge may vouch for a template's answers, and for which answers one is needed. */
 import { REQUESTS_PER_COMPARISON, rubricDigest } from '../../core/judge/judge-prompt.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
+import { reasonOf, type JudgeObstacle } from '../../core/reason.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import type { Comparison } from '../../core/answer/agreement.ts'
 import { writtenRules } from '../../core/answer/field-rules.ts'
@@ -49,22 +50,18 @@ type Deps = Pick<
   'judge' | 'askUpstream' | 'replayUpstream' | 'priceOf' | 'config' | 'log'
 >
 
-/** @param model of the upstream @returns what is missing, with advice; null: a judge may vouch for its answers */
+/** @param model of the upstream @returns what is missing; null: a judge may vouch for its answers */
 export const whyNoJudge = (
   { judge, askUpstream, replayUpstream, priceOf, config }: Omit<Deps, 'log'>,
   model: string
-): string | null => {
-  if (judge === null) return 'name one with JUDGE_MODEL and PROOF_USD'
-  if (askUpstream === null || replayUpstream === null)
-    return 'set UPSTREAM_API_KEY, with which the judge is asked and second answers are bought'
-  if (config.upstreamReplays !== null)
-    return 'unset UPSTREAM_REPLAYS, since a judge needs two answers of today to every held-out request'
-  if (priceOf(judge.model) === null) return `add a price of ${judge.model} to PRICES_FILE`
+): JudgeObstacle | null => {
+  if (judge === null) return reasonOf('no-judge-named', {})
+  if (askUpstream === null || replayUpstream === null) return reasonOf('no-key-for-judge', {})
+  if (config.upstreamReplays !== null) return reasonOf('replays-limited', {})
+  if (priceOf(judge.model) === null) return reasonOf('no-price-of-judge', { model: judge.model })
   const writers = [model, ...config.arms.flatMap((arm) => modelOfArm(arm) ?? [])]
   const sibling = writers.find((writer) => familyOf(judge.model) === familyOf(writer))
-  return sibling === undefined
-    ? null
-    : `name a judge of another maker than ${sibling}, since models prefer answers like their own`
+  return sibling === undefined ? null : reasonOf('judge-of-same-maker', { sibling })
 }
 
 /** Types of answers that can be right in other words. */

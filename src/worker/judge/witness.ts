@@ -1,13 +1,18 @@
 /** What says whether two answers that are not equal are the same: a judge, or the operator's checker. */
 import type { Comparison } from '../../core/answer/agreement.ts'
 import type { ComparedAnswer } from '../../core/judge/verdict.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
+import type { Reason } from '../../core/reason.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 
 /** It does not answer for the moment, or is another one: what needs it waits. */
 export class WitnessUnavailable extends AppError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
-    super('upstream-unavailable', message, options)
+  readonly reason: Reason
+
+  constructor(reason: Reason, options: { cause?: unknown } = {}) {
+    super('upstream-unavailable', reasonText(reason), options)
+    this.reason = reason
   }
 }
 

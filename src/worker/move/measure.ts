@@ -2,6 +2,7 @@
  * Sends logged requests of a template to another model, within a budget, and compares its answers with the logged
  * ones. Stores the answers where the template is followed, and nothing else.
  */
+import { refusalText } from '../../core/reasons/verdict-sayings.ts'
 import { detectResponseType, knownLabels, listedIn } from '../../core/answer/response-type.ts'
 import { outcomeOf, textOf } from '../../core/answer/outcome.ts'
 import { requestCost, type Price } from '../../core/cost/prices.ts'
@@ -21,7 +22,7 @@ import {
   type NoAnswer,
   askModel,
   isRefusal,
-  refusalText,
+  refusalOf,
   type AskDeps,
   type AskedModel,
 } from '../answers/ask-model.ts'
@@ -257,7 +258,7 @@ export class Sender {
   }
 
   private refused(answer: UpstreamAnswer): string {
-    const message = refusalText(answer)
+    const message = refusalText(refusalOf(answer))
     const isGone = [401, 403, 404].includes(answer.status)
     this.refusals++
     const isNeverThere = this.refusals >= MAX_FIRST_REFUSALS && !this.hasAnswered()

@@ -1,7 +1,7 @@
 /** Reads the exchanges of a template and splits them, so that no row judges twice while others are left. */
 import { soleCaller } from '../../core/detect/sampling/callers.ts'
 import { burstsOf } from '../../core/learn/bursts.ts'
-import { minuteText } from '../../core/days.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 import {
   BURST_UNIT_MS,
   HELD_OUT_MS,
@@ -141,20 +141,16 @@ export const findEnoughRows = async (
   return isEnough ? { soleKey: soleKeyOf(wanted.template, exchanges) } : null
 }
 
-/** Why some of the exchanges cannot train while others are held out, with advice. */
+/** Why some of the exchanges cannot train while others are held out. */
 export const whyNotSplit = (
   exchanges: readonly MatchedExchange[],
   { burstMinutes }: Pick<InternalizeOptions, 'burstMinutes'>
-): string => {
-  const seen = `the log has ${exchanges.length} exchanges of the template`
+): Reason => {
+  const count = exchanges.length
   const [first, second] = exchanges
   if (!first || !second || burstsOf(exchanges, burstMinutes * BURST_UNIT_MS).length > 1)
-    return `${seen}, too few to train on some and hold others out: send or import more traffic`
-  if (burstsOf(exchanges, 0).length === 1)
-    return `${seen}, all in one conversation, which cannot be used for both training and judging: send or import more conversations`
-  return (
-    `${seen}, all in one burst (BURST_MINUTES=${burstMinutes}) from ${minuteText(first.at)} UTC on, and one burst cannot be used ` +
-    'for both training and judging: send traffic for longer, import with times (at or created), or set BURST_MINUTES=0 if the ' +
-    'requests do not depend on each other'
-  )
+    return reasonOf('too-few-to-split', { exchanges: count })
+  return burstsOf(exchanges, 0).length === 1
+    ? reasonOf('one-conversation', { exchanges: count })
+    : reasonOf('one-burst', { exchanges: count, burstMinutes, since: first.at })
 }

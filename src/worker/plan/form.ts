@@ -6,6 +6,7 @@ import { withoutCopies, type Form } from '../../core/form/form.ts'
 import { formChanges } from '../../core/form/describe-form.ts'
 import { readTargets } from '../../core/form/read-targets.ts'
 import type { InternalizeOptions, PlannedForm } from '../../core/internalization/internalization.ts'
+import type { ReasonFigures } from '../../core/reason.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -19,9 +20,12 @@ const MAX_UNEXPLAINED = 10
 type Arms = Pick<InternalizeOptions, 'arms'>
 
 /** What is missing for a field head. @returns null: the engine has one, and it may compete */
-export const withoutFieldHead = ({ arms }: Arms, encoder: ModelObject | null): string | null => {
-  if (!trainsFields(encoder)) return 'set ENCODER_PATH'
-  return arms.includes('field-head') ? null : 'add field-head to ARMS'
+export const withoutFieldHead = (
+  { arms }: Arms,
+  encoder: ModelObject | null
+): ReasonFigures['free-text']['fieldHead'] => {
+  if (!trainsFields(encoder)) return 'encoder'
+  return arms.includes('field-head') ? null : 'arm'
 }
 
 /**

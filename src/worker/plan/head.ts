@@ -2,6 +2,8 @@
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
 import { validationCount, type Population } from '../../core/internalization/internalization.ts'
+import { reasonOf, type ReasonOf } from '../../core/reason.ts'
+import { sayReason } from '../../core/reasons/say-reason.ts'
 import type { HeadName } from '../../core/learn/schedule.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -10,51 +12,30 @@ import type { WorkerDeps } from '../deps.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { fitsContext, type PlannedRows, type PlanRefusal } from './rows.ts'
 
-interface Obstacle {
-  reason: string
-  /** what helps, beside loras */
-  remedy?: string
-  /** whether the log tells it: a head is expected where the answers are labels, or may be */
-  isTold: boolean
-}
+type Obstacle = ReasonOf<
+  'not-labels' | 'labels-not-shown' | 'no-encoder' | 'one-label' | 'no-label-head'
+>
+
+/** Those that the log tells: a head is expected where the answers are labels, or may be. */
+const TOLD: ReadonlySet<Obstacle['code']> = new Set(['labels-not-shown', 'one-label'])
 
 /** Of answers that are not a closed list of labels, or not yet. */
-const unlikeLabels = ({ train, isListed }: PlannedRows): Obstacle => {
+const unlikeLabels = ({ train, isListed }: PlannedRows, hasLoras: boolean): Obstacle => {
   const answers = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
   const missing = rowsUntilLabels(answers, isListed)
-  if (missing === null)
-    return { reason: 'the answers are not labels, and a head learns only labels', isTold: false }
-  return {
-    reason:
-      `${answers.length} answers to learn from have ${new Set(answers).size} different, recurring values: ` +
-      `about ${missing} more rows would show whether these are a closed list of labels`,
-    remedy: 'log more traffic',
-    isTold: true,
-  }
+  if (missing === null) return reasonOf('not-labels', { hasLoras })
+  const counts = { answers: answers.length, values: new Set(answers).size }
+  return reasonOf('labels-not-shown', { ...counts, missing, hasLoras })
 }
 
-const labelHead = (rows: PlannedRows, encoder: ModelObject | null): PlannedHead | Obstacle => {
+const labelHead = (rows: PlannedRows, { encoder, hasLoras }: Trainable): PlannedHead | Obstacle => {
   const { train, responseType } = rows
-  if (responseType !== 'label') return unlikeLabels(rows)
-  if (encoder === null)
-    return {
-      reason: 'the engine has no encoder for a head',
-      remedy: 'set ENCODER_PATH',
-      isTold: false,
-    }
+  if (responseType !== 'label') return unlikeLabels(rows, hasLoras)
+  if (encoder === null) return reasonOf('no-encoder', { hasLoras })
   const learned = train.slice(0, train.length - validationCount(train.length))
   if (new Set(learned.map(({ outcome }) => targetOf(outcome))).size > 1)
     return { name: 'label-head', encoder }
-  return {
-    reason: 'all answers to learn from are the same, and a head needs two labels',
-    isTold: true,
-  }
-}
-
-const NO_LABEL_HEAD: Obstacle = {
-  reason: 'the answers are labels, and ARMS has no label-head',
-  remedy: 'add it',
-  isTold: false,
+  return reasonOf('one-label', { hasLoras })
 }
 
 interface Trainable {
@@ -80,15 +61,13 @@ export const planHead = (
 ): PlannedHead | (PlanRefusal & { encoder: null }) => {
   if (rows.form !== null) return { name: 'field-head', encoder: encoder! }
   const isWanted = config.arms.includes('label-head')
-  const head = labelHead(rows, encoder)
+  const head = labelHead(rows, { encoder, hasLoras })
   if ('encoder' in head && isWanted) return head
-  const { reason, remedy, isTold } = 'encoder' in head ? NO_LABEL_HEAD : head
+  const refused = 'encoder' in head ? reasonOf('no-label-head', { hasLoras }) : head
   const isBesideLoras = hasLoras && isWanted && config.arms.length > 1
-  if (isTold && encoder !== null && isBesideLoras)
-    log({ level: 'warn', message: `no label head is trained: ${reason}` })
-  const loras = hasLoras ? 'enable loras (ARMS)' : 'set a base model for loras (MODEL_PATH)'
-  const remedies = [...(remedy === undefined ? [] : [remedy]), loras]
-  return { encoder: null, refused: `${reason}: ${remedies.join(', or ')}` }
+  if (TOLD.has(refused.code) && encoder !== null && isBesideLoras)
+    log({ level: 'warn', message: `no label head is trained: ${sayReason(refused).says}` })
+  return { encoder: null, refused }
 }
 
 /**

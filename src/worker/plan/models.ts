@@ -3,8 +3,9 @@
  * not cheaper, where nobody has allowed the cost, or where the upstream does not answer with it.
  */
 import { answerOfModel } from '../../core/answer/outcome.ts'
-import { dollars } from '../../core/cost/economics.ts'
 import type { Price } from '../../core/cost/prices.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import { isSuccess } from '../../core/http-status.ts'
 import { validationCount, type Arm } from '../../core/internalization/internalization.ts'
 import { modelOfArm } from '../../core/learn/schedule.ts'
@@ -14,22 +15,17 @@ import type { OtherModel } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import { readByIds } from '../../lifecycle/logged-texts.ts'
 import { CHAT, dialectOfRecord } from '../../openai/dialect.ts'
-import { expectedCost, refusalText, type AskDeps, type AskedModel } from '../answers/ask-model.ts'
+import { expectedCost, refusalOf, type AskDeps, type AskedModel } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { openProofBudget, type Pay } from '../answers/proof-budget.ts'
 import { buyAnswer } from '../answers/row-answers.ts'
 import type { PlannedRows } from './rows.ts'
 import { itemAt, lastOf, nonEmpty } from '../../core/lists.ts'
 
-/** Why a model does not compete. */
-interface LeftOut {
-  why: string
-}
-
 export interface PlannedModels {
   arms: Arm[]
-  /** a sentence for each model that does not compete */
-  leftOut: string[]
+  /** why each of the others does not compete */
+  leftOut: Reason[]
 }
 
 /** The logged requests that each arm is asked for. */
@@ -56,19 +52,16 @@ const priceOfModel = (
   name: string,
   { model }: Template,
   records: readonly StoredRecord[]
-): Price | LeftOut => {
-  if (name === model) return { why: 'it is the present model' }
-  if (records.length === 0)
-    return { why: 'the requests are of the Responses API, which no other model is asked in' }
+): Price | Reason => {
+  if (name === model) return reasonOf('model-is-present', { model })
+  if (records.length === 0) return reasonOf('model-without-chat', { model: name })
   const [price, present] = [priceOf(name), priceOf(model)]
   if (price === null || present === null)
-    return { why: `no price of ${price === null ? name : model} is known: add it to PRICES_FILE` }
+    return reasonOf('model-without-price', { model: name, of: price === null ? name : model })
   const [own, usual] = [medianUsd(records, price), medianUsd(records, present)]
   return own < usual
     ? price
-    : {
-        why: `a median request costs ${dollars(own)} with it and ${dollars(usual)} with ${model}`,
-      }
+    : reasonOf('model-not-cheaper', { model: name, usd: own, present: model, presentUsd: usual })
 }
 
 /** Other models may not know every member, and log-probabilities in particular. */
@@ -76,21 +69,20 @@ const probe = async (
   deps: AskDeps & { pay: Pay },
   record: StoredRecord,
   model: AskedModel
-): Promise<Pick<OtherModel, 'hasLogprobs'> | LeftOut> => {
+): Promise<Pick<OtherModel, 'hasLogprobs'> | Reason> => {
+  const { name } = model
   const sent = await buyAnswer(deps, record, model)
-  if (sent === null) return { why: 'PROOF_USD is spent' }
+  if (sent === null) return reasonOf('model-budget-spent', { model: name })
   const { answer } = sent
   if (typeof answer === 'string')
-    return answer === 'not-sent'
-      ? { why: 'its requests may not be sent with your key: they name another host or resource' }
-      : { why: 'the upstream does not answer with it' }
+    return reasonOf(answer === 'not-sent' ? 'model-not-sendable' : 'model-silent', { model: name })
   if (!isSuccess(answer.status)) {
     if (model.addsLogprobs && [400, 422].includes(answer.status))
       return probe(deps, record, { ...model, addsLogprobs: false })
-    return { why: `the upstream refuses it with ${refusalText(answer)}` }
+    return reasonOf('model-refused', { model: name, ...refusalOf(answer) })
   }
   const given = answerOfModel(completionOf({ path: record.path, response: answer.body }))
-  if (given === null) return { why: 'its answer is no completion' }
+  if (given === null) return reasonOf('model-no-completion', { model: name })
   return { hasLogprobs: model.addsLogprobs === true && given.logprobs.length > 0 }
 }
 
@@ -108,20 +100,20 @@ const planModel = async (
   name: string,
   template: Template,
   { id, pay, records, plannedUsd }: Proof
-): Promise<{ arm: Arm; usd: number } | LeftOut> => {
+): Promise<{ arm: Arm; usd: number } | Reason> => {
   const { askUpstream, sleep, config } = deps
-  if (askUpstream === null) return { why: 'it is asked with your own key: set UPSTREAM_API_KEY' }
+  if (askUpstream === null) return reasonOf('model-without-key', { model: name })
   const price = priceOfModel(deps, name, template, records)
-  if ('why' in price) return price
+  if ('code' in price) return price
   const usd = records.reduce((sum, record) => sum + expectedCost(record, price), 0)
-  const proof = `its proof sends ${records.length} requests for about ${dollars(usd)}`
+  const proof = { model: name, requests: records.length, usd }
   const { proofUsd } = config
-  if (proofUsd === null) return { why: `${proof}: PROOF_USD allows it` }
-  if (plannedUsd + usd > proofUsd)
-    return { why: `${proof}, and PROOF_USD leaves ${dollars(proofUsd - plannedUsd)}` }
+  if (proofUsd === null) return reasonOf('model-unpaid', proof)
+  const leftUsd = proofUsd - plannedUsd
+  if (usd > leftUsd) return reasonOf('model-over-budget', { ...proof, leftUsd })
   const asked = { name, price, addsLogprobs: true }
   const probed = await probe({ ask: askUpstream, sleep, pay }, lastOf(nonEmpty(records)), asked)
-  if ('why' in probed) return probed
+  if ('code' in probed) return probed
   const armName = `model:${name}` as const
   const model = { name, ...probed, id: `${armName}:${id.slice(0, 8)}` }
   return { arm: { name: armName, model, stages: [], results: [] }, usd }
@@ -142,10 +134,10 @@ export const planModels = async (
   let plannedUsd = 0
   for (const name of names) {
     const one = await planModel(deps, name, template, { id, pay, records, plannedUsd })
-    if ('why' in one) {
-      const message = `${name} does not compete: ${one.why}`
-      planned.leftOut.push(message)
-      deps.log({ level: 'warn', message, data: { template: template.version } })
+    if ('code' in one) {
+      planned.leftOut.push(one)
+      const data = { template: template.version }
+      deps.log({ level: 'warn', message: reasonText(one), data })
     } else {
       planned.arms.push(one.arm)
       plannedUsd += one.usd

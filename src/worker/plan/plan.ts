@@ -40,6 +40,7 @@ import { planCompression } from './compression.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './rows.ts'
 import { stageRows } from '../exchanges/stage-rows.ts'
 import { nonEmpty } from '../../core/lists.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 
 /**
  * Self-distillation when the logged answers came from the engine's own base model with the prompt: its
@@ -209,20 +210,21 @@ const rowsOfPlan = (
 })
 
 /** @returns null also where no lora is trained */
-const whyWithoutPrompt = (base: ModelObject): string | null =>
+const whyWithoutPrompt = (base: ModelObject): Reason | null =>
   trainsLoras(base)
-    ? `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`
+    ? reasonOf('prompt-too-long', { tokens: base.max_model_len ?? null, model: base.id })
     : null
 
 /** Why no arm is left: of the trained ones only where some are wanted. */
 const whyNoArm = (
   { config }: WorkerDeps,
-  { refused, unconsented }: PlanRefusal,
-  leftOut: readonly string[]
+  { refused }: PlanRefusal,
+  leftOut: readonly Reason[]
 ): PlanRefusal => {
   const isAnyTrained = config.arms.some((arm) => modelOfArm(arm) === null)
-  if (!isAnyTrained) return { refused: leftOut.join('; ') }
-  return { refused: [refused, ...leftOut].join('; '), ...(unconsented && { unconsented }) }
+  const reasons = [...(isAnyTrained ? [refused] : []), ...leftOut]
+  const [only] = reasons
+  return { refused: reasons.length === 1 && only ? only : reasonOf('no-arm-left', { reasons }) }
 }
 
 interface Candidates {
@@ -231,13 +233,13 @@ interface Candidates {
   trained: readonly Arm[]
 }
 
-/** The arms that may be trained, and other models of the upstream; with a sentence for those that do not compete. */
+/** The arms that may be trained, and other models of the upstream; with why the others do not compete. */
 const competingArms = async (
   deps: WorkerDeps,
   template: Template,
   rows: PlannedRows,
   { id, head, trained }: Candidates
-): Promise<{ arms: Arm[]; leftOut: string[] } | PlanRefusal> => {
+): Promise<{ arms: Arm[]; leftOut: Reason[] } | PlanRefusal> => {
   const { untrained } = rows
   const models = await planModels(deps, template, rows, id)
   const arms = [...(untrained === null ? trained : []), ...models.arms]

@@ -2,7 +2,8 @@
  * Chooses the exchanges that an internalization trains on and the held-out ones, and refuses when no
  * lora trained on them could go live. Reads the log; the engine is asked only to count tokens.
  */
-import { percent } from '../../core/gate/figures.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import {
   hasProvenParameters,
   isProven,
@@ -26,7 +27,7 @@ import {
   type Population,
 } from '../../core/internalization/internalization.ts'
 import { typeOfForm } from '../../core/answer/answer-form.ts'
-import { writtenRules, type FieldRule } from '../../core/answer/field-rules.ts'
+import { writtenRules } from '../../core/answer/field-rules.ts'
 import { answerTypeOf } from '../../core/internalization/answer-type.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
@@ -34,7 +35,7 @@ import { anchorText } from '../../core/template/template.ts'
 import { outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
-import { NONE_MARKED, type AnswerType } from '../../core/terms/terms.ts'
+import { NONE_MARKED } from '../../core/terms/terms.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -74,11 +75,9 @@ export interface PlannedRows extends ReadRows {
   untrained: PlanRefusal | null
 }
 
-/** Why nothing is trained, with advice. */
+/** Why nothing is trained. */
 export interface PlanRefusal {
-  refused: string
-  /** the upstream's terms do not allow training on answers of this type; absent: another reason */
-  unconsented?: AnswerType
+  refused: Reason
 }
 
 const messagesOf = ({ match, outcome }: MatchedExchange): ChatMessage[] => [
@@ -136,105 +135,67 @@ const kindOfRow = ({ request, match }: MatchedExchange): RequestKind => kindOf(r
 
 const MOST_FREQUENT = 3
 
-const listed = (outcomes: Population['outcomes']): string =>
-  Object.entries(outcomes)
-    .filter(([kind]) => kind !== 'text')
-    .toSorted(([, a], [, b]) => b - a)
-    .slice(0, MOST_FREQUENT)
-    .map(([kind, count]) => `${count} ${kind}`)
-    .join(', ')
+const mostFrequent = (outcomes: Population['outcomes']): Population['outcomes'] =>
+  Object.fromEntries(
+    Object.entries(outcomes)
+      .filter(([kind]) => kind !== 'text')
+      .toSorted(([, a], [, b]) => b - a)
+      .slice(0, MOST_FREQUENT)
+  )
 
-/** @returns why the held-out rows cannot show that a lora is good enough, with advice, or null */
+/** @returns why the held-out rows cannot show that a lora is good enough, or null */
 const whyTooFew = (
   { traffic, unseen, earlierTries }: ReadRows,
   config: InternalizeOptions
-): string | null => {
+): Reason | null => {
   const { margin } = config
   // the level over all tests: a sample that is too small for it fails every test
   const needed = minimumRows(margin, levelOfTry(earlierTries))
-  if (traffic.length < needed)
-    return (
-      `${traffic.length} held-out exchanges are too few to show a loss under ${percent(margin)}: ` +
-      `at least ${needed} are needed, so log more traffic, or raise MARGIN`
-    )
+  const held = { rows: traffic.length, needed, margin }
+  if (traffic.length < needed) return reasonOf('too-few-held-out', held)
   const worth = effectiveRows(traffic, burstMsOf(config))
-  if (worth < needed)
-    return (
-      `${traffic.length} held-out exchanges came in conversations and bursts and count as ` +
-      `${worth.toFixed(1)} independent ones, too few to show a loss under ${percent(margin)}: at least ${needed} are ` +
-      'needed, so log traffic for longer, or set BURST_MINUTES=0 if the requests do not depend on each other'
-    )
-  if (unseen.length < needed)
-    return (
-      `only ${unseen.length} held-out questions are new to training, and at least ${needed} are needed to ` +
-      `show a loss under ${percent(margin)} on new questions: log more traffic`
-    )
-  return null
+  if (worth < needed) return reasonOf('held-out-in-bursts', { ...held, worth })
+  return unseen.length < needed
+    ? reasonOf('too-few-unseen', { ...held, rows: unseen.length })
+    : null
 }
 
-/** @returns why a route would answer too few requests, with advice, or null */
+/** @returns why a route would answer too few requests, or null */
 const whyTooVaried = (
   { traffic, kinds }: ReadRows,
   { minCoverage }: InternalizeOptions
-): string | null => {
+): Reason | null => {
   const proven = traffic.filter((row) => isProven(kinds, kindOfRow(row))).length / traffic.length
   return proven >= minCoverage
     ? null
-    : `only ${percent(proven)} of the held-out requests are of a kind that at least ${LEAST_OF_A_TRAIT} of them have, and ` +
-        `${percent(minCoverage)} must be answered: send the same parameters and headers with each request, ` +
-        'name headers that change no answer in IRRELEVANT_HEADERS, or give each kind a prompt of its own'
+    : reasonOf('too-varied', { proven, least: LEAST_OF_A_TRAIT, minCoverage })
 }
 
-/**
- * @param missing what a field head needs; null: it has found no form
- * @param noJudge what a judge needs
- */
-const whyFreeText = (missing: string | null, noJudge: string): string => {
-  const wish = `${noJudge}, or ask for labels, JSON, code or sentences of up to 240 characters`
-  return missing === null
-    ? `the answers are free text without a form, which the gate cannot compare without a judge: ${wish}`
-    : `the answers are free text, which the gate cannot compare without a judge: ${wish}, or, if they are ` +
-        `written from a few patterns, ${missing} for a field head`
-}
-
-const whyWrittenFields = (written: readonly FieldRule[], noJudge: string): string =>
-  `the gate cannot compare the written fields of the answers (${written.map(({ path }) => path).join(', ')}) without a ` +
-  `judge: ${noJudge}, or remove their rules with "promptintern template --field", so that they must be equal`
-
-/**
- * Finds the causes of a rejection that are known before training.
- * @returns the reason, with advice, or null
- */
+/** Finds the causes of a rejection that are known before training. */
 const hopeless = (
   rows: ReadRows,
   deps: WorkerDeps,
   { template, encoder }: { template: Template; encoder: ModelObject | null }
-): string | null => {
+): Reason | null => {
   const { traffic, responseType } = rows
   const { config } = deps
   const { minCoverage } = config
   const { request, match } = lastOf(nonEmpty(traffic))
-  const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
-  if (unsupported !== null)
-    return `no answer can be checked against the response format: ${unsupported}`
+  const message = createAnswerFormats().unsupported(request, match.template.responseFormat)
+  if (message !== null) return reasonOf('unsupported-format', { message })
   const answerable = textsOf(traffic).length / traffic.length
-  if (answerable < minCoverage)
-    return (
-      `the upstream answers only ${percent(answerable)} of the held-out requests with plain text or function ` +
-      `calls (the others: ${listed(outcomesOf(traffic))}); a lora gives no other answers, and ` +
-      `${percent(minCoverage)} must be answered: use a separate prompt for the other requests`
-    )
-  const written = writtenRules(rows.fields)
-  const isJudged = responseType === 'free-text' || written.length > 0
-  const noJudge = isJudged ? whyNoJudge(deps, template.model) : null
-  if (noJudge !== null && responseType === 'free-text')
-    return whyFreeText(withoutFieldHead(config, encoder), noJudge)
+  if (answerable < minCoverage) {
+    const others = mostFrequent(outcomesOf(traffic))
+    return reasonOf('few-text-answers', { answerable, minCoverage, others })
+  }
+  const paths = writtenRules(rows.fields).map(({ path }) => path)
+  const isJudged = responseType === 'free-text' || paths.length > 0
+  const judge = isJudged ? whyNoJudge(deps, template.model) : null
+  if (judge !== null && responseType === 'free-text')
+    return reasonOf('free-text', { fieldHead: withoutFieldHead(config, encoder), judge })
   if (rows.fields !== undefined && !isMostlyJson(textsOf(traffic)))
-    return (
-      'the template has rules for fields, and its answers are not JSON: remove the rules with ' +
-      '"promptintern template --field", or ask for JSON'
-    )
-  if (noJudge !== null) return whyWrittenFields(written, noJudge)
+    return reasonOf('rules-without-json', {})
+  if (judge !== null) return reasonOf('written-fields', { paths, judge })
   return whyTooFew(rows, config) ?? whyTooVaried(rows, config)
 }
 
@@ -244,12 +205,12 @@ const whyNotAllowed = async (
   { template: { model } }: WantedRows,
   { responseType, fields, form, train, traffic }: ReadRows
 ): Promise<PlanRefusal | null> => {
-  const unconsented = answerTypeOf({ responseType, fields }, form !== null)
+  const type = answerTypeOf({ responseType, fields }, form !== null)
   // a request that names other models may have been answered by one of them
   const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
   const marked = namesOthers ? NONE_MARKED : await readMarked(store)
-  const refused = terms.whyNot(model, unconsented, marked)
-  return refused === null ? null : { refused, unconsented }
+  const unconsented = terms.whyNot(model, type, marked)
+  return unconsented && { refused: reasonOf('consent-needed', unconsented) }
 }
 
 /** Of the training rows, those that a route can be about; all of them where no kind is proven, which is refused. */
@@ -309,12 +270,7 @@ const rowsSince = async (
   const { exchanges, split, earlierTries } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
     return { refused: whyNotSplit(exchanges, deps.config) }
-  if (soleKeyOf(wanted.template, exchanges) !== null)
-    return {
-      refused:
-        'nearly all exchanges were sent with one issued key, and the template is for all keys: wait until others ' +
-        'send more, or internalize the template of that key alone once it is found',
-    }
+  if (soleKeyOf(wanted.template, exchanges) !== null) return { refused: reasonOf('one-key', {}) }
   const logged = await usableRequests(deps.store, wanted.template)
   const kinds = provenKinds(split.traffic.map(kindOfRow))
   const proven = withProvenParameters(split.train, kinds)
@@ -322,9 +278,10 @@ const rowsSince = async (
   const train = trainsLoras(base) ? await fitting(engine, base, proven) : proven
   if (train.length === 0)
     return {
-      refused:
-        `no request fits the ${base.max_model_len} tokens of ${base.id}, even without the prompt: ` +
-        'choose a base model with a longer context',
+      refused: reasonOf('context-too-short', {
+        tokens: base.max_model_len ?? null,
+        model: base.id,
+      }),
     }
   const shape = shapeOf(deps, wanted, train, encoder)
   const comparison = await comparisonOf(
@@ -362,7 +319,7 @@ const rowsOfNewerForm = async (
   const refusal = planned.rows === undefined ? planned : planned.refusal
   if (refusal === null && planned.rows?.form) return { rows: planned.rows, since }
   const message = `the form of the answers changed at ${minuteText(since)} UTC, and newer ones cannot be learned alone`
-  log({ level: 'warn', message, data: { reason: refusal?.refused ?? null } })
+  log({ level: 'warn', message, data: { reason: refusal && reasonText(refusal.refused) } })
   return null
 }
 

@@ -40,6 +40,7 @@ import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchan
 import { otherJudge } from '../judge/judge-evaluation.ts'
 import { checkerOf } from '../judge/check-evaluation.ts'
 import { openJudge } from '../judge/judge.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 import { WitnessUnavailable, type Witness } from '../judge/witness.ts'
 import type { RolloutStage } from '../../core/rollout/stages.ts'
 import { judgedOutcome, type ComparedAnswer } from '../../core/judge/verdict.ts'
@@ -132,15 +133,14 @@ const BROKEN: ComparedAnswer = { verdict: 'different', isFactWrong: false }
 const otherVersion = (
   { verdict }: Internalization,
   compared: readonly (ComparedAnswer | null)[]
-): string | null => {
+): Reason | null => {
   const admitted = verdict?.judge?.judge
   const other = compared
     .flatMap((one) => one?.versions ?? [])
     .find((version) => version !== admitted?.version)
   return other === undefined
     ? null
-    : `the judge answers as ${other || 'an unnamed version'}, and ${admitted?.version ?? 'none'} was admitted: ` +
-        'audits wait until it does again, or until the route is proved anew'
+    : reasonOf('judge-version-unknown', { version: other, admitted: admitted?.version ?? null })
 }
 
 /**
@@ -293,12 +293,15 @@ const judgeAll = async (ids: string[], judge: (id: string) => Promise<Pair>): Pr
 /** @throws WitnessUnavailable where the witness of the proof is not set: the audits wait for it */
 const witnessOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): (() => Witness) | null => {
   const checker = checkerOf(deps, plan)
-  if (typeof checker === 'string') throw new WitnessUnavailable(checker)
-  if (checker !== null) return () => checker
+  if (checker !== null) {
+    if ('code' in checker) throw new WitnessUnavailable(checker)
+    return () => checker
+  }
   if (plan.judge === undefined) return null
   const { judge } = deps
   const why = otherJudge(deps, plan)
-  if (why !== null || judge === null) throw new WitnessUnavailable(why ?? 'there is no judge')
+  if (why !== null || judge === null)
+    throw new WitnessUnavailable(why ?? reasonOf('judge-unset', { planned: plan.judge.model }))
   return () => openJudge(deps, judge, payAlways)
 }
 

@@ -1,6 +1,7 @@
 /** The report on a live route, and what an operator must be told of it. Pure. */
 import { percent } from '../../core/gate/figures.ts'
 import type { BorderReport } from '../../core/rollout/border.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'
 import type { OutcomeFigures } from '../../core/outcomes/outcome-figures.ts'
 import { risen, type IndicatorFigures } from '../../core/rollout/indicators.ts'
@@ -11,7 +12,10 @@ import type {
 } from '../../core/rollout/stages.ts'
 import type { RolloutStage } from '../../core/rollout/stages.ts'
 import type { UpstreamVersion } from '../../core/rollout/upstream-versions.ts'
-import { driftText, indicatorText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import { lossRisen } from '../../core/internalization/change-reason.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
+import type { RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { RouteFigures } from './route-reader.ts'
 
 export interface ReportFacts extends Omit<RouteFigures, 'border'> {
@@ -22,7 +26,7 @@ export interface ReportFacts extends Omit<RouteFigures, 'border'> {
   feedback: OutcomeFigures
   decision: RolloutDecision
   /** see `stageWaits` */
-  waitsFor: string[]
+  waitsFor: Reason[]
   auditPart: number
   rollout: RolloutSettings
   backlog: { waiting: number; dropped: number }
@@ -32,11 +36,13 @@ export interface ReportFacts extends Omit<RouteFigures, 'border'> {
   last: RolloutReport | null
 }
 
-/** In words; null without drift. */
-const driftOf = ({ decision, evidence, indicators, rollout }: ReportFacts): string | null => {
-  if (decision.hasDrifted) return driftText(evidence)
+const driftOf = ({ decision, evidence, indicators, rollout }: ReportFacts): Reason | null => {
+  if (decision.hasDrifted) return lossRisen(evidence)
   const [first]: (IndicatorFigures | undefined)[] = risen(indicators, rollout.rollbackCapital)
-  return first === undefined ? null : indicatorText(first)
+  if (first === undefined) return null
+  const { indicator, seen, requests, share, bound, evidence: capital } = first
+  const figures = { indicator, seen, requests, share, bound, evidence: capital }
+  return reasonOf('questions-changed', figures)
 }
 
 export const makeReport = (facts: ReportFacts): RolloutReport => {
@@ -111,8 +117,23 @@ const warning =
 export const warningsOf = (last: RolloutReport | null, report: RolloutReport): Warning[] => {
   const newDrift = (last?.drift ?? null) === null ? report.drift : null
   return [
-    ...(newDrift === null ? [] : [newDrift]).map(warning('rollout.drift')),
+    ...(newDrift === null ? [] : [reasonText(newDrift)]).map(warning('rollout.drift')),
     ...newModel(last, report).map(warning('rollout.upstream_model')),
     ...deprecation(last, report).map(warning('rollout.deprecation')),
   ]
 }
+
+/** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
+export const eventData = (
+  event: Warning['event'] | 'rollout.rolled_back' | 'rollout.stage',
+  { id, templateVersion }: Internalization,
+  { pairs, losses, credits, rollback, step, drift }: EvidenceFigures
+): Record<string, unknown> => ({
+  event,
+  internalization: id,
+  template: templateVersion,
+  pairs,
+  losses,
+  credits,
+  evidence: { rollback, step, drift },
+})

@@ -35,7 +35,6 @@ import {
   evidenceFigures,
   stageName,
   trafficShares,
-  type EvidenceFigures,
   type RolloutDecision,
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
@@ -52,22 +51,26 @@ import {
   type PromotionContext,
 } from '../../lifecycle/promote.ts'
 import {
-  borderText,
+  borderMoved,
+  partsWithheld,
+  ratedWorse,
+  rolledBack,
+  stageEntered,
+} from '../../core/internalization/change-reason.ts'
+import { sayReason } from '../../core/reasons/say-reason.ts'
+import {
   isSameStage,
-  withheldText,
-  feedbackReason,
+  readAuditWait,
   readRolloutReport,
-  rollbackReason,
+  saveAuditWait,
   saveRolloutReport,
-  stepText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps, WorkerEvent } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
-import { readAuditWait, saveAuditWait } from '../../lifecycle/rollout-report.ts'
 import { WitnessUnavailable } from '../judge/witness.ts'
 import { AuditParts } from './audit-parts.ts'
-import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
+import { eventData, isSameReport, makeReport, warningsOf } from './make-report.ts'
 import { FeedbackReader } from './feedback-reader.ts'
 import { RouteReader } from './route-reader.ts'
 import { AuditWait } from './audit-wait.ts'
@@ -100,21 +103,6 @@ interface Watched {
   /** what the route was last written for; null: it was not written since the reader was made */
   written: string | null
 }
-
-/** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
-const eventData = (
-  event: Warning['event'] | 'rollout.rolled_back' | 'rollout.stage',
-  { id, templateVersion }: Internalization,
-  { pairs, losses, credits, rollback, step, drift }: EvidenceFigures
-): Record<string, unknown> => ({
-  event,
-  internalization: id,
-  template: templateVersion,
-  pairs,
-  losses,
-  credits,
-  evidence: { rollback, step, drift },
-})
 
 /** All that a route is written for in one stage: one that could not be written at once is written later. */
 const writtenKey = (
@@ -194,7 +182,7 @@ export class LiveRoutes {
         if (thrown instanceof WitnessUnavailable) {
           wait.failed(now())
           wait.isNoted = true
-          await saveAuditWait(this.deps.store, row.id, thrown.message)
+          await saveAuditWait(this.deps.store, row.id, thrown.reason)
         } else if (model !== undefined) this.pauseUntil = now() + UPSTREAM_PAUSE_MS
       }
     }
@@ -370,11 +358,11 @@ export class LiveRoutes {
     { evidence, feedback }: RolloutReport,
     { rollsBack }: RolloutDecision
   ): Promise<true> {
-    const reason = rollsBack ? rollbackReason(evidence) : feedbackReason(feedback)
+    const reason = rollsBack ? rolledBack(evidence) : ratedWorse(feedback)
     const grounds = rollsBack ? { evidence } : { evidence, feedback }
     await retire(this.deps.store, row, reason, this.context(), grounds)
     const data = eventData('rollout.rolled_back', row, evidence)
-    this.deps.log({ level: 'error', message: reason, data })
+    this.deps.log({ level: 'error', message: sayReason(reason).says, data })
     return true
   }
 
@@ -388,7 +376,11 @@ export class LiveRoutes {
       answers: count('answer'),
       requests: count('request'),
     }
-    return this.adjust(row, changed, { level: 'warn', message: withheldText(wrong), data })
+    return this.adjust(row, changed, {
+      level: 'warn',
+      message: sayReason(partsWithheld(wrong)).says,
+      data,
+    })
   }
 
   /** @returns false where pairs prove no narrower border */
@@ -405,14 +397,15 @@ export class LiveRoutes {
     const { internalization } = audited
     const coverage = coverageChange(internalization, { border }, sums, answers.pairs)
     const changed = { border, stage: { ...stage, before: answers }, coverage }
-    const line = { level: 'warn', message: borderText(border), data } as const
+    const line = { level: 'warn', message: sayReason(borderMoved(border)).says, data } as const
     return this.adjust(internalization, changed, line)
   }
 
   private widen(row: Internalization, border: Border, sums: BorderSums): Promise<true> {
     const changed = { border, coverage: coverageChange(row, { border }, sums) }
     const data = { event: 'rollout.border', ...border }
-    return this.adjust(row, changed, { level: 'info', message: borderText(border), data })
+    const message = sayReason(borderMoved(border)).says
+    return this.adjust(row, changed, { level: 'info', message, data })
   }
 
   /** Changes what the route answers, and logs it. */
@@ -432,7 +425,7 @@ export class LiveRoutes {
     const stage = liveStageOf(entered)
     this.deps.log({
       level: 'info',
-      message: stepText(stage, evidence),
+      message: `${stageName(stage)}: ${sayReason(stageEntered(evidence)).says}`,
       data: { ...eventData('rollout.stage', row, evidence), stage: stageName(stage) },
     })
     return true

@@ -1,7 +1,6 @@
 /**
  * The events of a webhook, made of history rows and rollout reports. They contain ids and figures. Texts
- * that may quote traffic or a person are left out: the reason of a rejection names slot values, the cause of
- * a failure is a message of the engine, and people type the reasons of their decisions. Pure.
+ * that may quote traffic, a person or another program are left out of their reasons. Pure.
  */
 import {
   movedBorder,
@@ -12,14 +11,10 @@ import {
   type InternalizationState,
 } from '../../core/internalization/internalization.ts'
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
-import { isReplaced } from '../../lifecycle/promote.ts'
-import {
-  adjustmentText,
-  feedbackReason,
-  rollbackReason,
-  stepText,
-  type RolloutReport,
-} from '../../lifecycle/rollout-report.ts'
+import type { RolloutReport } from '../../lifecycle/rollout-report.ts'
+import { changeReason } from '../../core/internalization/change-reason.ts'
+import { withQuotes, type Reason, type ReasonCode } from '../../core/reason.ts'
+import { sayReason } from '../../core/reasons/say-reason.ts'
 import type { HistoryRow } from '../../store/store.ts'
 
 export type EventType =
@@ -44,6 +39,13 @@ interface StateView {
   share: number | null
 }
 
+export interface SentReason {
+  code: ReasonCode
+  figures: object
+  /** the same in words */
+  says: string
+}
+
 interface EventData {
   template: string
   tenant: string
@@ -53,8 +55,8 @@ interface EventData {
   to: StateView
   /** `worker`, `admin` or `cli` */
   by: string
-  /** made of the evidence; null without any */
-  reason: string | null
+  /** null without any, and where it is nothing but the words of a person or of another program */
+  reason: SentReason | null
   /** of the audited pairs that led to the event; null when other causes did */
   evidence: EvidenceFigures | null
   /** of the verdict; null before there is one */
@@ -70,17 +72,9 @@ export interface WebhookEvent {
   data: EventData
 }
 
-const rolledBackOrRetired = (
-  { reason, evidence }: Extract<InternalizationState, { name: 'retired' }>,
-  by: string
-): EventType =>
-  evidence !== undefined || (by !== 'worker' && !isReplaced(reason))
-    ? 'rollout.rolled_back'
-    : 'rollout.retired'
-
 /** @returns null for a change of which the operator is not told */
 export const eventTypeOf = (entry: HistoryEntry): EventType | null => {
-  const { from, to, by } = entry
+  const { from, to } = entry
   const border = movedBorder(entry)
   if (border !== null) return border.narrowing ? 'rollout.narrowed' : 'rollout.border'
   if (newlyWithheld(entry).length > 0) return 'rollout.withheld'
@@ -97,7 +91,8 @@ export const eventTypeOf = (entry: HistoryEntry): EventType | null => {
       return from?.name === 'retired' ? 'rollout.restored' : 'rollout.promoted'
     case 'retired':
       // retired again for another reason
-      return from?.name === 'live' ? rolledBackOrRetired(to, by) : null
+      if (from?.name !== 'live') return null
+      return to.reason.code === 'replaced' ? 'rollout.retired' : 'rollout.rolled_back'
     default:
       return null
   }
@@ -135,11 +130,14 @@ const proofOf = ({ verdict }: Internalization): EventData['proof'] => {
 const evidenceOf = (state: InternalizationState): EvidenceFigures | null =>
   (state.name === 'live' || state.name === 'retired' ? state.evidence : null) ?? null
 
-const reasonOf = (state: InternalizationState, evidence: EvidenceFigures): string => {
-  const stage = rolloutStageOf(state)
-  if (state.name === 'retired' && state.feedback !== undefined)
-    return feedbackReason(state.feedback)
-  return stage === null ? rollbackReason(evidence) : stepText(stage, evidence)
+/** Codes whose figures are nothing but a quote of a person, or of another program. */
+const QUOTES: ReadonlySet<ReasonCode> = new Set(['said', 'error', 'unsupported-format'])
+
+/** Without what it quotes. @returns null where nothing else is left */
+const sentReason = (reason: Reason | null): SentReason | null => {
+  if (reason === null || QUOTES.has(reason.code)) return null
+  const hidden = withQuotes(reason, () => '…')
+  return { ...hidden, says: sayReason(hidden).says }
 }
 
 const idsOf = (row: Internalization) => ({
@@ -166,7 +164,7 @@ export const historyEvent = (
       from: from === null ? null : stateView(from),
       to: stateView(to),
       by,
-      reason: adjustmentText(entry) ?? (evidence && reasonOf(to, evidence)),
+      reason: sentReason(changeReason(entry)),
       evidence: evidence && evidenceView(evidence),
       proof: proofOf(row),
     },
@@ -189,7 +187,7 @@ export const driftEvent = (
       from: state,
       to: state,
       by: 'worker',
-      reason: drift,
+      reason: sentReason(drift),
       evidence: evidenceView(evidence),
       proof: proofOf(row),
     },

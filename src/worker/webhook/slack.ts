@@ -40,7 +40,7 @@ export const slackBody = ({ type, data }: WebhookEvent): string => {
   const lines = [
     `Template \`${shortId(template)}\` ${WORDS[type]}`,
     ...(to.share === null ? [] : [`stage: ${stageName({ share: to.share })}`]),
-    ...(reason === null ? [] : [`why: ${reason}`]),
+    ...(reason === null ? [] : [`why: ${reason.says}`]),
     ...(proof === null
       ? []
       : [

@@ -1,4 +1,5 @@
 /** Follows an internalization from outside: by the admin API, and by the job files of its engine. */
+import { reasonText } from '../../../src/core/reasons/say-reason.ts'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -86,12 +87,18 @@ export const stagesTrainedTwice = (jobs: JobObject[]): number => {
   return [...done.values()].filter((count) => count > 1).length
 }
 
+/** Why it has ended, or what its verdict says. */
+export const endReason = ({ state, verdict }: Internalization): string => {
+  const reason = 'reason' in state ? state.reason : verdict?.reason
+  return reason === undefined ? 'no verdict' : reasonText(reason)
+}
+
 /** How the newest internalization has ended; null while it has not. */
 export const endOf = async (proxy: ProxyProcess): Promise<string | null> => {
   const state = (await newestInternalization(proxy))?.state
   if (state?.name === 'live') return 'live'
-  if (state?.name === 'failed') return `failed: ${state.cause}`
-  if (state?.name === 'rejected') return `rejected: ${state.reason}`
+  if (state?.name === 'failed' || state?.name === 'rejected')
+    return `${state.name}: ${reasonText(state.reason)}`
   return null
 }
 

@@ -1,4 +1,6 @@
 /** Domain values for tests, each as a default that a test changes in what it is about. */
+import { reasonText } from '../../../src/core/reasons/say-reason.ts'
+import { reasonOf } from '../../../src/core/reason.ts'
 import { answerBody } from './completion.ts'
 import { ANSWERS, KINDS } from './route-rules.ts'
 import type {
@@ -231,7 +233,7 @@ export const exampleApproved = (
     },
     verdict: {
       verdict: 'promote',
-      reason: 'agreement above the bar',
+      reason: reasonOf('passed', { arm: 'query-only', coverage: 0.6, agreement: 0.98 }),
       responseType: 'label',
       margin: 0.05,
       arm: 1,
@@ -261,3 +263,7 @@ export const exampleApproved = (
     },
     ...changes,
   })
+
+/** Why it ended, in words; else its state. */
+export const reasonIn = ({ state }: Pick<Internalization, 'state'>): string =>
+  'reason' in state ? reasonText(state.reason) : `it is ${state.name}`

@@ -4,6 +4,7 @@ import {
   type OutcomeBlock,
   type OutcomeFigures,
 } from '../../../src/core/outcomes/outcome-figures.ts'
+import { rolledBack } from '../../../src/core/internalization/change-reason.ts'
 import { digestOf, digestOfIds, digestOfRows } from '../../../src/core/proof/digest.ts'
 import { decideOn, type DecisionFacts } from '../../../src/core/proof/decision-facts.ts'
 import { makeProofFile, type ProofFile } from '../../../src/core/proof/proof-file.ts'
@@ -166,7 +167,7 @@ const rolloutOf = (
   })
   const states = stages.map(({ evidence, stage }, i): InternalizationState =>
     isRolledBack && i === stages.length - 1
-      ? { name: 'retired', reason: 'rolled back', evidence }
+      ? { name: 'retired', reason: rolledBack(evidence), evidence }
       : { name: 'live', stage, evidence }
   )
   const last = stages.at(-1)!

@@ -1,4 +1,5 @@
 /** A SQLite database with rows in every table, to be moved, and all that a store says of its data. */
+import { reasonOf, saidBy } from '../../../src/core/reason.ts'
 import { batchOf } from '../../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../../src/core/log/record.ts'
 import type { InternalizationState } from '../../../src/core/internalization/internalization.ts'
@@ -27,9 +28,12 @@ export const STATES: InternalizationState[] = [
   { name: 'evaluating' },
   { name: 'approval' },
   LIVE_STATE,
-  { name: 'retired', reason: 'retired by a person' },
-  { name: 'rejected', reason: 'no threshold keeps the loss under 5.0 %' },
-  { name: 'failed', cause: 'the engine is away' },
+  { name: 'retired', reason: saidBy('retired by a person') },
+  { name: 'rejected', reason: reasonOf('too-few-fresh-answers', { margin: 0.05 }) },
+  {
+    name: 'failed',
+    reason: reasonOf('error', { code: 'engine-unavailable', message: 'the engine is away' }),
+  },
 ]
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)

@@ -1,5 +1,7 @@
+import { sayReason } from '../../../src/core/reasons/say-reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
+  admissionReason,
   admit,
   allowedMisses,
   isCaught,
@@ -67,18 +69,17 @@ describe('an admission', () => {
     expect(admissionOf({}, { fair: { pairs: 200, alarms: 12 } }).isAdmitted).toBe(true)
     const refused = admissionOf({}, { fair: { pairs: 200, alarms: 13 } })
     expect(refused.isAdmitted).toBe(false)
-    expect(refused.reason).toBe(
-      'it rejects 13 of 200 second answers of the upstream, which may be 10.4 % of all; 10.0 % are allowed'
+    expect(sayReason(admissionReason(refused)).says).toBe(
+      'the judge is not admitted: it rejects 13 of 200 second answers of the upstream, which may be 10.4 % of all; 10.0 % are allowed'
     )
     expect(admissionOf({}, { fair: { pairs: 0, alarms: 0 } }).isAdmitted).toBe(false)
   })
 
   it('refuses a judge that watches no class', () => {
     const blind = Object.fromEntries(FAULTS.map((fault) => [fault, 20]))
-    expect(admissionOf(blind)).toMatchObject({
-      isAdmitted: false,
-      reason: 'it is not shown to catch 95.0 % of any class of planted faults',
-    })
+    const refused = admissionOf(blind)
+    expect(refused.isAdmitted).toBe(false)
+    expect(admissionReason(refused)).toEqual({ code: 'judge-misses', figures: { least: 0.95 } })
   })
 
   it('refuses one that gives no verdict, flips, or says always the same', () => {
@@ -102,9 +103,10 @@ describe('an admission', () => {
   it('does not hold where the judge was refused', () => {
     const refused = admissionOf({}, { fair: { pairs: 200, alarms: 100 } })
     expect(judgeObjection({ admission: admissionOf({}), hindrance: null })).toBeNull()
-    expect(judgeObjection({ admission: refused, hindrance: null })).toMatch(
-      /^the judge is not admitted: it rejects/
-    )
+    expect(judgeObjection({ admission: refused, hindrance: null })).toMatchObject({
+      code: 'judge-alarms',
+      figures: { pairs: 200, alarms: 100 },
+    })
   })
 })
 

@@ -1,4 +1,5 @@
 /** Where an internalization stands, in the words that a person reads first. */
+import { reasonOf, saidBy } from '../../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import { sayApproval, sayLoss } from '../../../src/admin/page/internalization/say/say-rollout.ts'
 import { sayState, type Situation } from '../../../src/admin/page/internalization/say/say-state.ts'
@@ -8,7 +9,7 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../../src/core/internalization/internalization.ts'
-import { rollbackReason } from '../../../src/lifecycle/rollout-report.ts'
+import { lossRisen, rolledBack } from '../../../src/core/internalization/change-reason.ts'
 import { exampleApproved, exampleInternalization } from '../../kit/records/examples.ts'
 import { exampleEvidence, exampleReport, STAGED } from '../../kit/records/rollout.ts'
 import { heldOutRow } from '../../kit/records/held-out-row.ts'
@@ -140,8 +141,8 @@ describe('a live one', () => {
   })
 
   it('warns of changed traffic', () => {
-    const report = exampleReport({ driftedAt: 5, drift: 'its questions have changed' })
-    expect(said(live, { report }).says).toContain('A warning: its questions have changed.')
+    const report = exampleReport({ driftedAt: 5, drift: lossRisen(exampleEvidence()) })
+    expect(said(live, { report }).says[1]).toMatch(/^A warning: Its traffic has changed: .*\.$/)
   })
 
   it('that a person has paused says what happens meanwhile, and afterwards', () => {
@@ -161,26 +162,29 @@ describe('one that is over', () => {
   it('by its own evidence needs a new proof', () => {
     const evidence = exampleEvidence({ losses: 40 })
     const { says, helps, reason } = said(
-      inState({ name: 'retired', reason: rollbackReason(evidence), evidence })
+      inState({ name: 'retired', reason: rolledBack(evidence), evidence })
     )
-    expect(says[0]).toContain('It was rolled back automatically')
+    expect(says[0]).toMatch(/^Rolled back: .* 40 of 160 conversations/)
     expect(helps).toContain('cannot go live again')
-    expect(reason).toContain('40 of 160 conversations')
+    expect(reason).toBeNull()
   })
 
   it('by a successor says so', () => {
-    const { says } = said(inState({ name: 'retired', reason: 'replaced by b' }))
+    const { says } = said(inState({ name: 'retired', reason: reasonOf('replaced', { by: 'b' }) }))
     expect(says).toEqual(['A newer internalization replaced it.'])
   })
 
   it('by a person can be approved again', () => {
-    const { says, helps } = said(inState({ name: 'retired', reason: 'x' }), { by: 'admin (Ada)' })
+    const { says, helps } = said(inState({ name: 'retired', reason: saidBy('x') }), {
+      by: 'admin (Ada)',
+    })
     expect(says).toEqual(['A person took it out of service.'])
     expect(helps).toContain('approved again')
   })
 
   it('by a fault shows its cause', () => {
-    const { reason, helps } = said(inState({ name: 'failed', cause: 'out of memory' }))
+    const OUT_OF_MEMORY = reasonOf('error', { code: 'internal', message: 'out of memory' })
+    const { reason, helps } = said(inState({ name: 'failed', reason: OUT_OF_MEMORY }))
     expect(reason).toBe('out of memory')
     expect(helps).toContain('internalize again')
   })
@@ -191,17 +195,19 @@ describe('one that is over', () => {
       verdict,
       state: { name: 'rejected', reason: verdict.reason },
     })
-    const { says, helps, reason, recorded } = said(row)
-    expect([reason, recorded]).toEqual([null, verdict.reason])
-    expect(says[0]).toContain('nothing to judge')
+    const { says, helps, reason } = said(row)
+    expect(reason).toBeNull()
+    expect(says[0]).toBe('No held-out row was answered.')
     expect(helps).not.toBeNull()
   })
 })
 
 describe('one that was rejected by a person', () => {
   it('says the reason in that person’s words', () => {
-    const row = exampleInternalization('a', { state: { name: 'rejected', reason: 'not now' } })
-    expect(said(row, { by: 'admin (Ada)' })).toMatchObject({ reason: 'not now', recorded: null })
+    const row = exampleInternalization('a', {
+      state: { name: 'rejected', reason: saidBy('not now') },
+    })
+    expect(said(row, { by: 'admin (Ada)' })).toMatchObject({ reason: 'not now' })
   })
 })
 
@@ -210,10 +216,13 @@ describe('one in work', () => {
     [{ name: 'candidate' as const }, 'when the engine is free'],
     [
       { name: 'candidate' as const, successor: { of: 'x', why: 'drifted' as const, since: 1 } },
-      'The traffic of the live route has changed',
+      'It follows x, which has drifted',
     ],
     [{ name: 'candidate' as const, retry: { of: 'x' } }, 'as much new traffic as it was made from'],
-    [{ name: 'candidate' as const, retry: { of: 'x', since: 1 } }, 'the upstream had changed'],
+    [
+      { name: 'candidate' as const, retry: { of: 'x', since: 1 } },
+      'with the traffic since the upstream changed',
+    ],
   ])('says what it waits for: %j', (state, words) => {
     const { says } = said(exampleInternalization('a', { state }))
     expect(says.join(' ')).toContain(words)

@@ -89,7 +89,7 @@ export const PromiseFigures = (props: HeadProps) => {
 export const Head = ({ facts, rollout }: HeadProps) => {
   const { row, name, history } = facts
   const predecessor = predecessorOf(row)
-  const { says, helps, example, reason, recorded } = sayState({
+  const { says, helps, example, reason } = sayState({
     ...facts,
     rollout,
     by: history.at(-1)?.by ?? 'worker',
@@ -114,14 +114,6 @@ export const Head = ({ facts, rollout }: HeadProps) => {
           <strong>What helps:</strong> {helps}{' '}
           {example !== null && <a href={recordPath(example)}>An example</a>}
         </p>
-      )}
-      {recorded !== null && (
-        <details>
-          <summary>The reason as it was recorded</summary>
-          <p>
-            <Text text={recorded} />
-          </p>
-        </details>
       )}
       <small>
         Of the template <TemplateName version={row.templateVersion} name={name} />

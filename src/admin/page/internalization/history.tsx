@@ -4,9 +4,9 @@ import type {
   InternalizationPlan,
   InternalizationState,
 } from '../../../core/internalization/internalization.ts'
-import { adjustmentText } from '../../../lifecycle/rollout-report.ts'
+import { changeText } from '../../../lifecycle/rollout-report.ts'
 import { Time } from '../parts/figures.tsx'
-import { stateWords, whyOf } from '../parts/state.tsx'
+import { stateWords } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Text } from '../parts/text.tsx'
 
@@ -33,7 +33,7 @@ export const History = ({ history, plan }: HistoryProps) => (
           <Time at={entry.at} />,
           stateText(entry.to, plan),
           entry.by,
-          <Text text={adjustmentText(entry) ?? whyOf(entry)} />,
+          <Text text={changeText(entry)} />,
         ])}
       empty="There are no changes yet."
     />

@@ -1,17 +1,17 @@
 /** One internalization, as a candidate and as a live route: each section appears with its data. */
+import { capitalText } from '../../../core/rollout/evidence-text.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import {
   withheldBy,
   type InternalizationPlan,
 } from '../../../core/internalization/internalization.ts'
-import { capitalText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
+import { changeText, rolloutProgress, routeSteps } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { internalizationPath, templatePath, withQuery } from '../address.ts'
 import type { AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../../../views/format.ts'
-import { whyOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
@@ -145,7 +145,7 @@ const trainedText = ({ population, trainRecordIds, arms }: InternalizationPlan):
 const LastChange = ({ history }: Pick<InternalizationFacts, 'history'>) => {
   const last = history.at(-1)
   if (last === undefined) return null
-  const why = whyOf(last)
+  const why = changeText(last)
   return (
     <>
       {counted(history.length, 'change')}, the last by <Line text={last.by} chars={60} />

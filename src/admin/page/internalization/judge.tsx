@@ -1,9 +1,8 @@
 /** Who vouches for a judged internalization: the promise in words, the judge's figures, and people's. */
 import { whyNotWatched, type Admission } from '../../../core/judge/admission.ts'
 import type { PeopleFigures } from '../../../core/judge/people.ts'
-import { lostAuditsText } from '../../../core/judge/promise.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
-import { judgeCostText } from '../../../lifecycle/read-judge.ts'
+import { judgeCostText, lostAuditsText } from '../../../lifecycle/read-judge.ts'
 import type { Judged } from '../../../views/internalization.ts'
 import { Badge, Figures, Notice, type FigureProps } from '../parts/figures.tsx'
 import type { Tone } from '../../../views/facts.ts'

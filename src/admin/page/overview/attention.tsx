@@ -1,4 +1,5 @@
 /** What waits for a decision and what is wrong, each in a sentence with a link. Pure. */
+import { sayReason } from '../../../core/reasons/say-reason.ts'
 import {
   rolloutStageOf,
   type Internalization,
@@ -15,7 +16,7 @@ import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../../../views/format.ts'
 import { Followers, TemplateLink, type Names } from '../links.tsx'
-import { reasonOf } from '../parts/state.tsx'
+import { stateText } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import { healthSentences } from './health.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
@@ -57,7 +58,8 @@ const routeSentences = ({ row, report, next }: WatchedRoute, names: Names): Sent
       says: (
         <>
           The traffic of {template} has changed since <Time at={report.driftedAt} /> UTC:{' '}
-          <Line text={report.drift ?? 'the report has no details'} chars={400} />. {look}
+          <Line text={report.drift === null ? '' : sayReason(report.drift).says} chars={400} />.{' '}
+          {look}
         </>
       ),
     },
@@ -144,7 +146,7 @@ const failedSentence = (row: Internalization, names: Names): Sentence => ({
   says: (
     <>
       Internalizing <TemplateLink version={row.templateVersion} names={names} /> failed:{' '}
-      <Line text={reasonOf(row.state)} chars={300} />. <Look id={row.id} words="Details" />
+      <Line text={stateText(row.state)} chars={300} />. <Look id={row.id} words="Details" />
     </>
   ),
 })

@@ -69,14 +69,6 @@ export interface Failures {
   ageMs: number
 }
 
-export interface RejectedRow {
-  row: Internalization
-  /** the upstream's */
-  model: string
-  /** who rejected it, as the history says */
-  by: string
-}
-
 export interface LoadedOverview {
   /** all internalizations */
   rows: Internalization[]
@@ -87,7 +79,7 @@ export interface LoadedOverview {
   /** in the last seven days, newest first */
   failed: Internalization[]
   /** the newest of the last seven days, of templates without a newer try */
-  rejected: RejectedRow[]
+  rejected: Internalization[]
   /** of these, those that are not in the list */
   moreRejected: number
   /** requests that failed lately; null: none did */
@@ -163,26 +155,6 @@ const loadFailures = async (
 
 const MAX_REJECTED = 3
 
-/** The history is read only where no verdict says that the worker did it. */
-const loadRejected = async (
-  store: Store,
-  rows: Internalization[],
-  templates: Template[]
-): Promise<RejectedRow[]> => {
-  const models = new Map(templates.map(({ version, model }) => [version, model]))
-  const loaded: RejectedRow[] = []
-  for (const row of rows.slice(0, MAX_REJECTED)) {
-    const isJudged = row.verdict?.verdict === 'reject'
-    const history = isJudged ? [] : await store.internalizations.history(row.id)
-    loaded.push({
-      row,
-      model: models.get(row.templateVersion) ?? 'the upstream',
-      by: history.at(-1)?.by ?? 'worker',
-    })
-  }
-  return loaded
-}
-
 /** All of the period together; null without a request. */
 export const sumOf = ({ traffic }: Pick<LoadedOverview, 'traffic'>): TrafficHour | null =>
   traffic.length === 0 ? null : traffic.reduce(addHours)
@@ -213,7 +185,7 @@ export const loadOverview = async (
     waiting: rows.filter(({ state }) => state.name === 'approval'),
     routes: watched(rows, reports, rollout),
     failed: recent.filter(({ state }) => state.name === 'failed'),
-    rejected: await loadRejected(store, rejected, templates),
+    rejected: rejected.slice(0, MAX_REJECTED),
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),

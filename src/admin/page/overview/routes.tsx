@@ -1,14 +1,15 @@
 /** The live routes and what was rejected lately, a line each, with the way to a decision. Pure. */
+import type { Internalization } from '../../../core/internalization/internalization.ts'
+import { sentenceOf } from '../../../core/reasons/say-reason.ts'
 import { nameIn, type Names } from '../links.tsx'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'
 import { counted, percent, whole } from '../../../views/format.ts'
-import { StateBadge } from '../parts/state.tsx'
+import { StateBadge, stateText } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import { liveAgreement, standingOf } from '../../../views/say-verdict.ts'
-import { sayRejection } from '../internalization/say/say-rejection.ts'
-import type { LoadedOverview, RejectedRow, WatchedRoute } from './load-overview.ts'
+import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
 import { Look } from './sentence.tsx'
 
 const MAX_ROUTES = 5
@@ -41,24 +42,15 @@ const Route = ({ route: { row, report }, names }: { route: WatchedRoute; names: 
   </li>
 )
 
-const Rejected = ({
-  rejected: { row, model, by },
-  names,
-}: {
-  rejected: RejectedRow
-  names: Names
-}) => {
-  const reason = row.state.name === 'rejected' ? row.state.reason : ''
-  return (
-    <li>
-      <Look id={row.id} words={nameIn(names, row.templateVersion)} />
-      <StateBadge state={row.state} />
-      <small>
-        <Line text={sayRejection(row, reason, { model, by }).says} chars={200} />
-      </small>
-    </li>
-  )
-}
+const Rejected = ({ row, names }: { row: Internalization; names: Names }) => (
+  <li>
+    <Look id={row.id} words={nameIn(names, row.templateVersion)} />
+    <StateBadge state={row.state} />
+    <small>
+      <Line text={sentenceOf(stateText(row.state))} chars={200} />
+    </small>
+  </li>
+)
 
 const More = ({ count, state }: { count: number; state: string }) =>
   count <= 0 ? null : (
@@ -87,7 +79,7 @@ export const Routes = ({ overview }: RoutesProps) => {
           <h2>Rejected in the last 7 days</h2>
           <ul class="lines">
             {rejected.map((each) => (
-              <Rejected rejected={each} names={names} />
+              <Rejected row={each} names={names} />
             ))}
           </ul>
           <More count={moreRejected} state="rejected" />

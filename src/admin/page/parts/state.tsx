@@ -1,11 +1,11 @@
 /** States of internalizations in words, and why they were entered. */
 import {
   rolloutStageOf,
-  type HistoryEntry,
   type InternalizationState,
 } from '../../../core/internalization/internalization.ts'
+import { stateReason } from '../../../core/internalization/change-reason.ts'
+import { sayReason } from '../../../core/reasons/say-reason.ts'
 import { stageName } from '../../../core/rollout/stages.ts'
-import { capitalText, lossText } from '../../../lifecycle/rollout-report.ts'
 import { Badge } from './figures.tsx'
 import type { Tone } from '../../../views/facts.ts'
 import { Line } from './text.tsx'
@@ -48,43 +48,18 @@ export const StateBadge = ({ state }: { state: InternalizationState }) => (
   <Badge tone={toneOf(state)}>{stateWords(state)}</Badge>
 )
 
+/** Why a state was entered, as far as the state itself says; '' where it does not. */
+export const stateText = (state: InternalizationState): string => {
+  const reason = stateReason(state)
+  return reason === null ? '' : sayReason(reason).says
+}
+
 /** With the reason for which it was entered. */
 export const ExplainedState = ({ state }: { state: InternalizationState }) => (
   <>
     <StateBadge state={state} />
     <small>
-      <Line text={reasonOf(state)} chars={200} />
+      <Line text={stateText(state)} chars={200} />
     </small>
   </>
 )
-
-const SUCCESSIONS = {
-  'rolled-back': 'was rolled back',
-  drifted: 'has drifted',
-  'new-traffic': 'has much new traffic',
-}
-
-/** Why a state was entered, as far as the state itself says; '' where it does not. */
-export const reasonOf = (state: InternalizationState): string => {
-  switch (state.name) {
-    case 'candidate':
-      if (state.successor !== undefined)
-        return `follows ${state.successor.of}, which ${SUCCESSIONS[state.successor.why]}`
-      return state.retry === undefined ? '' : `tries ${state.retry.of} again with more traffic`
-    case 'live':
-      return state.evidence === undefined
-        ? ''
-        : `disagrees with the upstream in ${lossText(state.evidence)}; evidence ${capitalText(state.evidence.step)}`
-    case 'retired':
-    case 'rejected':
-      return state.reason
-    case 'failed':
-      return state.cause
-    default:
-      return ''
-  }
-}
-
-/** Why a row of the history was written: what the person said, and what the state says. */
-export const whyOf = ({ to, note }: Pick<HistoryEntry, 'to' | 'note'>): string =>
-  [note ?? '', reasonOf(to)].filter((text) => text !== '').join('; ')

@@ -1,4 +1,5 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
+import { changeText } from '../../../lifecycle/rollout-report.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { growthText, tryOf } from '../../../core/internalization/growth.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
@@ -19,7 +20,7 @@ import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { counted, percent, whole } from '../../../views/format.ts'
 import { Followers, InternalizationLink, TemplateLink, TemplateName } from '../links.tsx'
-import { ExplainedState, StateBadge, whyOf } from '../parts/state.tsx'
+import { ExplainedState, StateBadge } from '../parts/state.tsx'
 import { numbers, Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
@@ -200,7 +201,7 @@ const historyCells = (row: TemplateHistoryRow) => [
   <InternalizationLink id={row.internalizationId} />,
   <StateBadge state={row.to} />,
   <Line text={row.by} chars={60} />,
-  <Line text={whyOf(row)} chars={300} />,
+  <Line text={changeText(row)} chars={300} />,
 ]
 
 const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (

@@ -1,3 +1,4 @@
+import { capitalText } from '../../../core/rollout/evidence-text.ts'
 import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
 import {
@@ -9,7 +10,8 @@ import { isMore, stageName } from '../../../core/rollout/stages.ts'
 import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
 import { approve, type Approval } from '../../../lifecycle/approve.ts'
-import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
+import { stageEntered } from '../../../core/internalization/change-reason.ts'
+import { reasonText, sayReason } from '../../../core/reasons/say-reason.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
 import { noteText, trafficShare } from '../../options.ts'
@@ -28,7 +30,7 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
   const needed = report?.stepCapital ?? rollout.stepCapital
   const missing = [
     `the evidence is ${capitalText(step)} after ${stagePairs} conversations, and ${needed} is needed`,
-    ...(progress?.waitsFor ?? []),
+    ...(progress?.waitsFor ?? []).map(reasonText),
   ]
   return new AppError('invalid-state', `${missing.join('; ')}: wait, or use --now`)
 }
@@ -59,9 +61,10 @@ const resultText = (row: Internalization, title: string, wasLive: boolean): stri
   const { state } = row
   const stage = liveStageOf(row)
   const evidence = state.name === 'live' ? state.evidence : undefined
-  if (evidence !== undefined) return `template ${title} enters ${stepText(stage, evidence)}`
   const is = `template ${title} is live, ${stageName(stage)}`
-  return wasLive ? is : `${is}: ${verdictOf(row).reason}`
+  if (evidence !== undefined)
+    return `template ${title} enters ${stageName(stage)}: ${sayReason(stageEntered(evidence)).says}`
+  return wasLive ? is : `${is}: ${sayReason(verdictOf(row).reason).says}`
 }
 
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>

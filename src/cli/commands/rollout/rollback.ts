@@ -1,3 +1,4 @@
+import { saidBy } from '../../../core/reason.ts'
 import { Command } from 'commander'
 import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
@@ -36,7 +37,7 @@ const rollback = (
     const taken = await takeBack(
       store,
       row,
-      { reason: reason ?? 'rolled back by hand', keepPreviousRetired },
+      { reason: saidBy(reason), keepPreviousRetired },
       { by: 'cli', now: Date.now(), rollout }
     )
     if (json) return print(taken)

@@ -1,3 +1,4 @@
+import { sayReason } from '../../../core/reasons/say-reason.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
@@ -110,7 +111,8 @@ const whyNotLearned = async (
     const own = all.filter(({ templateVersion }) => templateVersion === version)
     return whyUntrained(terms, answering, own)
   })
-  return reasons.find((reason) => reason !== null) ?? null
+  const first = reasons.find((reason) => reason !== null)
+  return first === undefined ? null : sayReason(first).says
 }
 
 const openMove = async (

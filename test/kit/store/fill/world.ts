@@ -2,6 +2,7 @@
  * The world that a large log is of: 50 tenants with four template versions each, a tenth of them behind live
  * routes, some rare and some that ended. Pure; knows no store.
  */
+import { reasonOf, saidBy } from '../../../../src/core/reason.ts'
 import { createHash } from 'node:crypto'
 import type { Internalization } from '../../../../src/core/internalization/internalization.ts'
 import { winningLora } from '../../../../src/core/internalization/internalization.ts'
@@ -89,9 +90,12 @@ export const loraAt = (template: number): string => `lora-${versionAt(template)}
 
 /** That a row may be in without a route. */
 export const ENDED_STATES: Internalization['state'][] = [
-  { name: 'rejected', reason: 'no threshold keeps the loss under 5.0 %' },
-  { name: 'failed', cause: 'the engine is away' },
-  { name: 'retired', reason: 'retired by a person' },
+  { name: 'rejected', reason: reasonOf('too-few-fresh-answers', { margin: 0.05 }) },
+  {
+    name: 'failed',
+    reason: reasonOf('error', { code: 'engine-unavailable', message: 'the engine is away' }),
+  },
+  { name: 'retired', reason: saidBy('retired by a person') },
   { name: 'approval' },
 ]
 

@@ -1,4 +1,6 @@
 /** What a person may decide in the present state. Each form says before what it will do. */
+import { reasonText } from '../../../../core/reasons/say-reason.ts'
+import { capitalText } from '../../../../core/rollout/evidence-text.ts'
 import {
   rolloutStageOf,
   type Internalization,
@@ -9,11 +11,7 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../../../../core/rollout/stages.ts'
-import {
-  capitalText,
-  rolloutProgress,
-  type RolloutReport,
-} from '../../../../lifecycle/rollout-report.ts'
+import { rolloutProgress, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import { internalizationPath } from '../../address.ts'
 import { Action, type ActionProps } from '../../parts/form.tsx'
 import { shortPercent, whole } from '../../../../views/format.ts'
@@ -72,7 +70,7 @@ const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null 
   if (evidence === null)
     return `Enter a larger stage without evidence: no answers of this stage were compared yet, and evidence of ${needed} is needed.`
   const found = `it is ${capitalText(evidence.step)} after ${whole(evidence.stagePairs)} conversations of this stage, and ${needed} is needed`
-  return `Enter a larger stage early. Evidence: ${[found, ...waitsFor].join('; ')}.`
+  return `Enter a larger stage early. Evidence: ${[found, ...waitsFor.map(reasonText)].join('; ')}.`
 }
 
 const sharing = (props: ActionsProps, stage: RolloutStage): Decision => {

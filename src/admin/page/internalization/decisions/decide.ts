@@ -1,4 +1,5 @@
 /** The decisions that the forms send. Each one calls what the JSON API calls. */
+import { saidBy, type Reason } from '../../../../core/reason.ts'
 import type { BodyData } from 'hono/utils/body'
 import {
   newInternalization,
@@ -28,10 +29,10 @@ interface Decided {
 /** @returns the id of the internalization whose page shows what was decided */
 type Decide = (decided: Decided) => Promise<string>
 
-const requiredReason = (form: BodyData): string => {
-  const reason = noteOf(form)
-  if (reason === undefined) throw new AppError('invalid-request', 'give a reason')
-  return reason
+const requiredReason = (form: BodyData): Reason => {
+  const note = noteOf(form)
+  if (note === undefined) throw new AppError('invalid-request', 'give a reason')
+  return saidBy(note)
 }
 
 const approveIt: Decide = async ({ deps: { store }, row, form, context }) => {

@@ -1,8 +1,9 @@
 /** How much of its requests a live route has answered over time, and what has changed that. */
+import { capitalText } from '../../../../core/rollout/evidence-text.ts'
 import { hasMoved, type CoverageStep } from '../../../../core/internalization/coverage-steps.ts'
 import { minuteText } from '../../../../core/days.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
-import { capitalText, gainText } from '../../../../lifecycle/rollout-report.ts'
+import { gainText } from '../../../../lifecycle/rollout-report.ts'
 import { percent } from '../../../../views/format.ts'
 import { Plot } from '../../parts/plot.tsx'
 

@@ -1,8 +1,9 @@
 /** How the evidence of a live route came about. */
+import { capitalText } from '../../../../core/rollout/evidence-text.ts'
 import type { HistoryEntry } from '../../../../core/internalization/internalization.ts'
 import type { EvidencePoint } from '../../../../core/rollout/evidence-path.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
-import { capitalText, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
+import { type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import { minuteText } from '../../../../core/days.ts'
 import { percent, whole } from '../../../../views/format.ts'
 import { Plot } from '../../parts/plot.tsx'

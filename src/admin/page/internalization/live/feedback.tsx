@@ -1,8 +1,8 @@
 /** What users say of a live route: the two sides compared, and all feedback by who answered. */
+import { capitalText } from '../../../../core/rollout/evidence-text.ts'
 import type { FeedbackCounts } from '../../../../core/log/feedback.ts'
 import type { OutcomeFigures } from '../../../../core/outcomes/outcome-figures.ts'
 import { differenceText, unsureText } from '../../../../core/outcomes/outcome-text.ts'
-import { capitalText } from '../../../../lifecycle/rollout-report.ts'
 import { Figures } from '../../parts/figures.tsx'
 import { percent, whole } from '../../../../views/format.ts'
 import { Interval } from '../../parts/interval.tsx'

@@ -1,15 +1,12 @@
 /** A live route by its newest report: stage, evidence, audits, and signs of change. */
+import { capitalText } from '../../../../core/rollout/evidence-text.ts'
 import type { CoverageStep } from '../../../../core/internalization/coverage-steps.ts'
 import { INDICATORS, type Indicator } from '../../../../core/rollout/indicators.ts'
 import { meanLoss } from '../../../../core/rollout/evidence.ts'
 import { PAIR_OUTCOMES } from '../../../../core/rollout/pair.ts'
 import type { EvidenceFigures, RolloutSettings } from '../../../../core/rollout/stages.ts'
 import type { FeedbackCounts } from '../../../../core/log/feedback.ts'
-import {
-  capitalText,
-  type RolloutProgress,
-  type RolloutReport,
-} from '../../../../lifecycle/rollout-report.ts'
+import { type RolloutProgress, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import type { WithheldPart } from '../../../../core/rollout/withheld.ts'
 import { outcomeName } from '../../pairs/revealed-pair.tsx'
 import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'

@@ -6,17 +6,14 @@ export interface Said {
   helps: string | null
   /** a record that shows what is said; null: none does */
   example: string | null
-  /** the reason in the words of a person, or of the program where nothing else is known; null: none was */
+  /** the reason in the words of a person, or of another program; null: none was */
   reason: string | null
-  /** the reason as the worker recorded it, which `says` puts in other words; null: there is none */
-  recorded: string | null
 }
 
 const NOTHING_MORE: Omit<Said, 'says'> = {
   helps: null,
   example: null,
   reason: null,
-  recorded: null,
 }
 
 export const said = (says: string[], more: Partial<Said> = {}): Said => ({

@@ -1,4 +1,6 @@
 /** What happens on approval, and how a live route does, in sentences for a person who decides. Pure. */
+import { reasonText, sayReason, sentenceOf } from '../../../../core/reasons/say-reason.ts'
+import { capitalText, lossText } from '../../../../core/rollout/evidence-text.ts'
 import type {
   Internalization,
   InternalizationState,
@@ -10,10 +12,7 @@ import {
   type RolloutSettings,
   type RolloutStage,
 } from '../../../../core/rollout/stages.ts'
-import { isReplaced } from '../../../../lifecycle/promote.ts'
 import {
-  capitalText,
-  lossText,
   stageProgress,
   type RolloutProgress,
   type RolloutReport,
@@ -69,7 +68,11 @@ const sayNext = (
       ? `There is enough evidence for the next stage, ${name}: it begins shortly.`
       : `There is enough evidence for the next stage, ${name}: you can approve it.`
   const now = evidence === null ? 'there is none yet' : `it is ${capitalText(evidence.step)} now`
-  const found = [`needs evidence of ${capital(stepCapital)}`, now, ...waitsFor].join('; ')
+  const found = [
+    `needs evidence of ${capital(stepCapital)}`,
+    now,
+    ...waitsFor.map(reasonText),
+  ].join('; ')
   return `The next stage, ${name}, ${found}. ${TAKES_BACK}`
 }
 
@@ -106,29 +109,27 @@ export const sayLive = (stage: RolloutStage, situation: LiveSituation): string[]
   const { rollout, report } = situation
   const { now, next } = sayCourse(stageProgress(stage, report, rollout), situation)
   const drift = report?.drift ?? null
-  return [now, ...(drift === null ? [] : [`A warning: ${drift}.`]), next]
+  return [now, ...(drift === null ? [] : [`A warning: ${sentenceOf(sayReason(drift).says)}`]), next]
 }
 
 /** @param by who retired it, as the history says */
 export const sayRetired = (
-  { reason, evidence }: Extract<InternalizationState, { name: 'retired' }>,
+  { reason }: Extract<InternalizationState, { name: 'retired' }>,
   { model, by }: { model: string; by: string }
 ): Said => {
-  if (evidence !== undefined)
-    return said(
-      [
-        `It was rolled back automatically: it disagreed with ${model} more often than allowed. ${model} answers again.`,
-      ],
-      {
-        helps: 'It cannot go live again. A new internalization needs a proof of its own.',
-        reason,
-      }
-    )
-  if (isReplaced(reason))
-    return said(['A newer internalization replaced it.'], { recorded: reason })
-  const who = by === 'worker' ? 'The worker' : 'A person'
-  return said([`${who} took it out of service.`], {
-    helps: 'It can be approved again, from the first stage on.',
-    reason,
-  })
+  const { says, helps } = sayReason(reason)
+  switch (reason.code) {
+    case 'replaced':
+      return said(['A newer internalization replaced it.'])
+    case 'rolled-back':
+    case 'rated-worse':
+      return said([sentenceOf(says), `${model} answers again.`], {
+        helps: helps ? sentenceOf(helps) : null,
+      })
+    default:
+      return said([`${by === 'worker' ? 'The worker' : 'A person'} took it out of service.`], {
+        helps: 'It can be approved again, from the first stage on.',
+        reason: says,
+      })
+  }
 }

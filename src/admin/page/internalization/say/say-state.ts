@@ -1,9 +1,9 @@
 /** Where an internalization stands, in sentences for a person who decides. Pure. */
+import { stateReason } from '../../../../core/internalization/change-reason.ts'
+import { sayReason, sentenceOf } from '../../../../core/reasons/say-reason.ts'
 import type {
   Internalization,
   InternalizationState,
-  Retry,
-  Succession,
 } from '../../../../core/internalization/internalization.ts'
 import type {
   JudgeProgress,
@@ -21,25 +21,6 @@ export interface Situation extends LiveSituation {
   /** who wrote the present state, as the history says */
   by: string
 }
-
-const WHY_SUCCESSOR: Record<Succession['why'], string> = {
-  'rolled-back':
-    'The route before it was rolled back. This one learns from the traffic since then.',
-  drifted: 'The traffic of the live route has changed. This one learns from the newer traffic.',
-  'new-traffic':
-    'There is as much new traffic as the live route was made from. This one learns from all of it.',
-}
-
-const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry }): string[] => [
-  ...(successor === undefined ? [] : [WHY_SUCCESSOR[successor.why]]),
-  ...(retry === undefined
-    ? []
-    : [
-        retry.since === undefined
-          ? 'The previous one was rejected. There is as much new traffic as it was made from, and this one learns from all of it.'
-          : 'The previous one was rejected, and the upstream had changed. This one learns from the traffic since then.',
-      ]),
-]
 
 const sayStep = (metrics: NonNullable<StageProgress['metrics']>): string[] => {
   const { step, total_steps: steps, eta_seconds: seconds } = metrics
@@ -87,7 +68,9 @@ export const sayState = (situation: Situation): Said => {
     case 'candidate':
       return said([
         'The worker chooses exchanges and begins to train when the engine is free.',
-        ...sayCause(state),
+        ...[stateReason(state) ?? []]
+          .flat()
+          .map((reason) => sentenceOf(`it ${sayReason(reason).says}`)),
       ])
     case 'training':
       return said(sayTraining(row, state, progress))
@@ -101,19 +84,12 @@ export const sayState = (situation: Situation): Said => {
       return said(sayLive(state.stage, situation))
     case 'retired':
       return sayRetired(state, situation)
-    case 'rejected': {
-      const { says, helps, example = null } = sayRejection(row, state.reason, situation)
-      const isOfPerson = situation.by !== 'worker'
-      return said([says], {
-        helps,
-        example,
-        ...(isOfPerson ? { reason: state.reason } : { recorded: state.reason }),
-      })
-    }
+    case 'rejected':
+      return sayRejection(row, state)
     case 'failed':
       return said(['It stopped with an error.'], {
-        helps: 'Fix the cause, then internalize again.',
-        reason: state.cause,
+        helps: sentenceOf(sayReason(state.reason).helps ?? ''),
+        reason: sayReason(state.reason).says,
       })
   }
 }
