@@ -352,6 +352,8 @@ describe('admin API', () => {
       expect(rejected.body).toMatchObject({
         ended: {
           state: { name: 'rejected', reason: { code: 'said', figures: { text: 'too risky' } } },
+          says: 'too risky',
+          helps: null,
         },
       })
       await store.internalizations.create(exampleApproved('b'))

@@ -1,4 +1,5 @@
 /** The settings of a checker, and the words of its promise. */
+import { checkerOf } from '../../src/worker/judge/check-evaluation.ts'
 import { expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
 import { checkerPromise, isSameChecker } from '../../src/core/gate/checker.ts'
@@ -38,4 +39,12 @@ it('is another one with another setting or kind', () => {
   expect(isSameChecker(one, { ...one })).toBe(true)
   expect(isSameChecker(one, { ...one, kind: 'url' })).toBe(false)
   expect(isSameChecker(one, { ...one, digest: 'abd' })).toBe(false)
+})
+
+it('is not the one of the plan where none is set', () => {
+  const checker = { kind: 'command', digest: 'abc' } as const
+  expect(checkerOf({ checker: null }, { checker })).toEqual({
+    code: 'checker-unset',
+    figures: { planned: checker },
+  })
 })

@@ -1,4 +1,5 @@
 /** How much a live route has answered over time, read from its history. */
+import { changeReason } from '../../src/core/internalization/change-reason.ts'
 import { saidBy } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
@@ -39,6 +40,7 @@ const historyOf = (...states: InternalizationState[]): HistoryEntry[] =>
   }))
 
 const [wider, narrower] = [exampleBorder(-0.5), exampleBorder(-0.05)]
+const NARROWED = { before: 100, rise: 6, least: 0 as const }
 const withheld = [exampleWithheld('card_arrival', 20)]
 
 const stepsOf = (...states: InternalizationState[]) =>
@@ -197,5 +199,14 @@ describe('a change of the coverage', () => {
       before: 58,
       after: 41,
     })
+  })
+
+  it.each([
+    ['border-widened', live(0.05, { border: wider })],
+    ['border-narrowed', live(0.05, { border: { ...narrower, narrowing: NARROWED } })],
+    ['withheld', live(0.05, { withheld })],
+    ['stage-entered', live(0.25, { evidence: exampleEvidence() })],
+  ])('is a code: %s', (code, to) => {
+    expect(changeReason({ from: CANARY!, to })?.code).toBe(code)
   })
 })

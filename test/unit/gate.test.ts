@@ -153,6 +153,12 @@ describe('the verdict', () => {
       rowsOf(10, () => ({ deferred: 'tool-calls' })),
     ],
     [
+      'that may answer nothing, where nothing has to be answered',
+      reasonOf('none-answerable', {}),
+      rowsOf(10, () => ({ deferred: 'tool-calls' })),
+      { minCoverage: 0 },
+    ],
+    [
       'with just enough traffic to answer',
       { code: 'samples-too-small', figures: { samples: [{ sample: 'traffic', rows: 20 }, {}] } },
       rowsOf(100, (i) => ({ deferred: i % 5 === 0 ? null : 'tool-calls' })),
@@ -299,6 +305,13 @@ describe('fresh upstream answers', () => {
     expect(asked(10)).toMatchObject({ verdict: 'promote', upstreamAgreement: 0.9 })
     const counts = { pairs: 2000, onlyNew: 200, onlyReference: 200 }
     expect(asked(10).arms[0]!.differenceBound).toBeCloseTo(tangoLowerBound(counts, 0.05), 9)
+  })
+
+  it('show less than the log where all agree, at a low level', () => {
+    const rows = rowsOf(150, () => askedToday(true, true))
+    expect(verdictOf(rows, { alpha: 0.001 }).reason).toEqual(
+      reasonOf('too-few-fresh-answers', { margin: 0.05 })
+    )
   })
 
   it('may be bought for a part of the rows only', () => {

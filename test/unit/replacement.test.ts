@@ -1,4 +1,4 @@
-import { reasonText } from '../../src/core/reasons/say-reason.ts'
+import { reasonOf, type Reason } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import {
   compareRoutes,
@@ -17,10 +17,7 @@ const rows = (...groups: [count: number, present: Routed, successor: Routed][]):
 
 const objection = (
   ...[compared, hasDrifted = false]: [compared: ComparedRow[], hasDrifted?: boolean]
-): string | null => {
-  const reason = replacementObjection(compareRoutes(compared, 0), { margin: 0.05, hasDrifted })
-  return reason && reasonText(reason)
-}
+): Reason | null => replacementObjection(compareRoutes(compared, 0), { margin: 0.05, hasDrifted })
 
 const bound = (onlyNew: number, onlyReference: number): number =>
   tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)
@@ -59,16 +56,19 @@ describe('replacementObjection', () => {
 
   it('wants more coverage to be shown, unless the present route has drifted', () => {
     const alike = rows(same, [3, 'upstream', 'right'], [2, 'right', 'upstream'], [395, 'upstream', 'upstream']) // prettier-ignore
-    expect(objection(alike)).toBe(
-      'the present route stays: the successor is not shown to answer more (60.3 % against 60.2 %)'
+    expect(objection(alike)).toEqual(
+      reasonOf('not-more-answered', { successor: 0.603, present: 0.602 })
     )
     expect(objection(alike, true)).toBeNull()
   })
 
   it('allows half of the margin of further wrong answers, also after drift', () => {
     const worse = rows(same, [60, 'upstream', 'right'], [20, 'upstream', 'wrong'], [320, 'upstream', 'upstream']) // prettier-ignore
-    expect(objection(worse)).toMatch(/^the present route stays: .* \(2\.0 % against 0\.0 %\)$/)
-    expect(objection(worse, true)).toMatch(/more of the requests wrong/)
+    expect(objection(worse)).toMatchObject({
+      code: 'more-wrong',
+      figures: { successor: 0.02, present: 0 },
+    })
+    expect(objection(worse, true)).toMatchObject({ code: 'more-wrong' })
     const few = rows(same, [60, 'upstream', 'right'], [9, 'upstream', 'wrong'], [331, 'upstream', 'upstream']) // prettier-ignore
     expect(objection(few)).toBeNull()
   })
@@ -77,8 +77,8 @@ describe('replacementObjection', () => {
     const wider = rows([350, 'right', 'right'], [370, 'upstream', 'right'], [30, 'upstream', 'wrong'], [250, 'upstream', 'upstream']) // prettier-ignore
     expect(objection(wider)).toBeNull()
     const worse = rows([350, 'right', 'right'], [340, 'upstream', 'right'], [60, 'upstream', 'wrong'], [250, 'upstream', 'upstream']) // prettier-ignore
-    expect(objection(worse)).toMatch(/more of the requests wrong/)
+    expect(objection(worse)).toMatchObject({ code: 'more-wrong' })
     const narrower = rows([600, 'right', 'right'], [30, 'right', 'wrong'], [370, 'right', 'upstream']) // prettier-ignore
-    expect(objection(narrower)).toMatch(/more of the requests wrong/)
+    expect(objection(narrower)).toMatchObject({ code: 'more-wrong' })
   })
 })

@@ -1,5 +1,5 @@
 /** How long a stage lasts at least, and what it says that it waits for. */
-import { reasonText } from '../../src/core/reasons/say-reason.ts'
+import { reasonOf, type Reason } from '../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
 import { baselineOf, type Baseline } from '../../src/core/rollout/indicators.ts'
 import { partOfDay } from '../../src/core/days.ts'
@@ -16,7 +16,7 @@ const BEGAN = Date.UTC(2026, 10, 29, 10, 4)
 const PARTS = [0.04, 0.06, 0.4, 0.4, 0.1, 0]
 const BASELINE = { parts: PARTS } as Baseline
 
-const waits = (changes: Partial<StageTime> = {}, minHours = 24): string[] =>
+const waits = (changes: Partial<StageTime> = {}, minHours = 24): Reason[] =>
   stageWaits(
     {
       stage: stageOf(0.05, NO_PAIRS, BEGAN),
@@ -26,7 +26,7 @@ const waits = (changes: Partial<StageTime> = {}, minHours = 24): string[] =>
       ...changes,
     },
     { minHours }
-  ).map(reasonText)
+  )
 
 describe('a stage of a rollout', () => {
   it('waits for nothing after a day with pairs of each part that the proof had traffic in', () => {
@@ -35,14 +35,14 @@ describe('a stage of a rollout', () => {
 
   it('waits for the end of its least time, and says when that is', () => {
     const now = BEGAN + 24 * HOUR_MS - 1
-    expect(waits({ now })).toEqual(['waits until 2026-11-30 10:04 UTC'])
+    expect(waits({ now })).toEqual([reasonOf('stage-too-young', { until: BEGAN + 24 * HOUR_MS })])
     expect(waits({ now }, 23)).toEqual([])
   })
 
   it('waits for three pairs of each part of the day, and names the parts', () => {
     expect(waits({ stageParts: [0, 0, 3, 2, 3, 0] })).toEqual([
-      'no pair yet between 04:00 and 08:00 UTC',
-      '2 of 3 pairs yet between 12:00 and 16:00 UTC',
+      reasonOf('part-of-day-missing', { part: 1, pairs: 0, needed: 3 }),
+      reasonOf('part-of-day-missing', { part: 3, pairs: 2, needed: 3 }),
     ])
     expect(waits({ stageParts: [0, 0, 0, 0, 0, 0], baseline: null })).toEqual([])
   })
@@ -54,7 +54,9 @@ describe('a stage of a rollout', () => {
   })
 
   it('waits longer where the clock was set back', () => {
-    expect(waits({ now: BEGAN - 48 * HOUR_MS })).toEqual(['waits until 2026-11-30 10:04 UTC'])
+    expect(waits({ now: BEGAN - 48 * HOUR_MS })).toEqual([
+      reasonOf('stage-too-young', { until: BEGAN + 24 * HOUR_MS }),
+    ])
   })
 
   it('waits for nothing with a least time of 0, in its last stage and in a pause', () => {

@@ -227,7 +227,10 @@ describe('with a checker', () => {
     const waitFor = () => readAuditWait(harness.store, route.row.id)
     await harness.runFor(worker, 300_000)
     expect(await outcomesOf(harness, ids)).toEqual([undefined, undefined, undefined])
-    expect(await waitFor()).toMatch(/the checker is away/)
+    expect(await waitFor()).toEqual({
+      code: 'checker-away',
+      figures: { message: 'the checker is away' },
+    })
     isAway = false
     await harness.runFor(worker, 3_600_000, 60_000)
     expect(await waitFor()).toBeNull()

@@ -1,4 +1,5 @@
 /** Changes of the traffic that break no promise are named, and warned of once. */
+import { reasonText } from '../../src/core/reasons/say-reason.ts'
 import { expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
@@ -79,10 +80,11 @@ it('calls changed questions drift, although no answer disagrees', async () => {
   const report = await watched.report()
   expect(report.evidence.losses).toBe(0)
   expect(report.driftedAt).toBeGreaterThan(0)
-  expect(report.drift).toMatch(
-    /^its questions have changed: .* of \d+ audited requests would go to the upstream; the proof showed 0\.0 %, at most 8\.0 %/
-  )
-  expect(watched.harness.said('its questions have changed')).toEqual([report.drift])
+  expect(report.drift).toMatchObject({
+    code: 'questions-changed',
+    figures: { indicator: 'fallbacks', share: 0 },
+  })
+  expect(watched.harness.said('its questions have changed')).toEqual([reasonText(report.drift!)])
   await watched.audit(8)
   await watched.judged(132)
   expect((await watched.report()).driftedAt).toBe(report.driftedAt)

@@ -192,7 +192,10 @@ describe('forgetting', () => {
     }
     expect((await forgetBy({ user: USER }, {}, planning)).learned).toEqual([])
     await worker.step()
-    expect((await harness.newest()).state).toMatchObject({ name: 'failed' })
+    expect((await harness.newest()).state).toMatchObject({
+      name: 'failed',
+      reason: { code: 'forgotten' },
+    })
     expect(await forgetTasks(store)).toEqual([])
     expect(found(MARKER)).toEqual([])
   })

@@ -29,14 +29,16 @@ const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
 }
 
 it.each([
-  ['has no room', { status: 503, body: '', retryAfterMs: null }],
+  ['has no room', { code: 'judge-silent' }, { status: 503, body: '', retryAfterMs: null }],
   [
     'refuses the key',
+    { code: 'judge-refused', figures: { status: 401, message: 'no such key' } },
     { status: 401, body: '{"error":{"message":"no such key"}}', retryAfterMs: null },
   ],
-])('a judge that %s costs nothing, however often it is asked', async (_name, answer) => {
+])('a judge that %s costs nothing, however often it is asked', async (_name, reason, answer) => {
   const { judge, spent } = await judgeOf(answer)
-  for (let i = 0; i < 40; i++) await expect(judge.ask(REQUEST, PAIRS)).rejects.toThrow('the judge')
+  for (let i = 0; i < 40; i++)
+    await expect(judge.ask(REQUEST, PAIRS)).rejects.toMatchObject({ reason })
   expect(await spent()).toBe(0)
 })
 

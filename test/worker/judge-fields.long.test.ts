@@ -95,7 +95,10 @@ describe('JSON with a reply in other words each time', () => {
 
   it('is rejected before anything is trained without a judge, with what would help', async () => {
     const { row, asked } = await judged({}, { prepare, changes: { judge: null } })
-    expect(row.state.name).toBe('rejected')
+    expect(row.state).toMatchObject({
+      name: 'rejected',
+      reason: { code: 'written-fields', figures: { paths: ['reply'] } },
+    })
     expect(row.verdict).toBeNull()
     expect(reasonIn(row)).toMatch(
       /written fields .*\(reply\).*JUDGE_MODEL and PROOF_USD.*or remove/

@@ -115,8 +115,10 @@ describe('a judge', () => {
   it('that costs too much ends within its budget', async () => {
     const proofUsd = 0.5
     const { row, harness } = await judged({}, { proofUsd })
-    expect(row.state.name).toBe('rejected')
-    expect(reasonIn(row)).toMatch(/PROOF_USD=0\.5.* was spent/)
+    expect(row.state).toMatchObject({
+      name: 'rejected',
+      reason: { code: 'proof-money-spent', figures: { usd: proofUsd } },
+    })
     // it was said before
     const { expected } = row.plan!.judge!
     expect(expected!.usd).toBeGreaterThan(proofUsd)

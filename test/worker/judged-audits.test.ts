@@ -135,7 +135,9 @@ it.each([
     await watched.harness.runFor(watched.worker, 300_000)
     expect(await watched.pairs()).toEqual([])
     const waitFor = () => readAuditWait(watched.harness.store, watched.id)
-    expect(await waitFor()).toMatch(/judge/)
+    expect(await waitFor()).toMatchObject({
+      code: version === null ? 'judge-silent' : 'judge-version-unknown',
+    })
     said.version = VERSION
     await watched.harness.runFor(watched.worker, 7_200_000, 60_000)
     expect(await waitFor()).toBeNull()

@@ -1,4 +1,6 @@
 /** A cheaper model of the upstream competes as an arm: the gate that judges loras judges it. */
+import type { Reason } from '../../src/core/reason.ts'
+import { planInternalization } from '../../src/worker/plan/plan.ts'
 import { unconsentedType } from '../../src/core/internalization/answer-type.ts'
 import { reasonText } from '../../src/core/reasons/say-reason.ts'
 import { reasonIn } from '../kit/records/examples.ts'
@@ -232,40 +234,54 @@ describe('a cheaper model', () => {
   })
 })
 
-const reasonOf = async (
+/** What a person reads of it is told in the log, too. */
+const refusal = async (
   changes: Partial<WorkerDeps>,
-  config: Partial<InternalizeOptions>
-): Promise<string> => {
-  const { asked, askUpstream } = standIn(disagreeing(100))
-  const { harness, row } = await judged({ askUpstream, ...changes }, config)
-  expect(asked).toEqual([])
-  expect(await modelsUsd.read(harness.store, row.id)).toBe(0)
-  expect(row.state).toMatchObject({ name: 'rejected', isUntrained: true })
-  const reason = reasonIn(row)
-  expect(harness.said(reason)).not.toEqual([])
-  return reason
+  config: Partial<InternalizeOptions> = {}
+): Promise<Reason> => {
+  const { harness, row } = await judged(changes, config)
+  const { state } = row
+  if (state.name !== 'rejected') throw new Error(state.name)
+  expect(state.isUntrained).toBe(true)
+  expect(harness.said(reasonIn(row))).not.toEqual([])
+  return state.reason
 }
 
-describe('a model is left out, and nothing is paid,', () => {
-  it.each<[string, RegExp, Partial<WorkerDeps>, Partial<InternalizeOptions>]>([
+describe('a model is left out', () => {
+  const figures = { model: MODEL }
+
+  it.each<[string, object, Partial<WorkerDeps>, Partial<InternalizeOptions>]>([
     [
       'while nobody has allowed the cost, which is told',
-      /sends \d+ requests for about 0\.\d+ USD: PROOF_USD allows it/,
+      { code: 'model-unpaid', figures },
       {},
       { proofUsd: null },
+    ],
+    [
+      'that would cost more than is allowed',
+      { code: 'model-over-budget', figures: { ...figures, leftUsd: 0.01 } },
+      {},
+      { proofUsd: 0.01 },
     ],
     ['that would cost more than is allowed', /PROOF_USD leaves 0.01 USD/, {}, { proofUsd: 0.01 }],
     [
       'that is not cheaper',
-      /costs .* with it and .* with gpt-4o-mini/,
+      { code: 'model-not-cheaper', figures: { model: 'dear', present: 'gpt-4o-mini' } },
       {},
       { arms: ['model:dear'] },
     ],
-    ['that has no price', /no price of unpriced is known/, {}, { arms: ['model:unpriced'] }],
-    ['that is the present one', /the present model/, {}, { arms: ['model:gpt-4o-mini'] }],
-    ['without a key', /set UPSTREAM_API_KEY/, { askUpstream: null }, {}],
-  ])('%s', async (_why, reason, changes, config) => {
-    expect(await reasonOf(changes, config)).toMatch(reason)
+    [
+      'that has no price',
+      { code: 'model-without-price', figures: { of: 'unpriced' } },
+      {},
+      { arms: ['model:unpriced'] },
+    ],
+    ['that is the present one', { code: 'model-is-present' }, {}, { arms: ['model:gpt-4o-mini'] }],
+    ['without a key', { code: 'model-without-key', figures }, { askUpstream: null }, {}],
+  ])('%s, and nothing is paid', async (_why, reason, changes, config) => {
+    const { asked, askUpstream } = standIn(disagreeing(100))
+    expect(await refusal({ askUpstream, ...changes }, config)).toMatchObject(reason)
+    expect(asked).toEqual([])
   })
 
   it('while a head competes', async () => {
@@ -279,10 +295,61 @@ describe('a model is left out, and nothing is paid,', () => {
     )
   })
 
-  it('where the upstream does not know it', async () => {
-    const { askUpstream } = standIn(() => ({ status: 404 }))
-    const { row } = await judged({ askUpstream })
-    expect(reasonIn(row)).toMatch(/refuses it with 404: no/)
+  it.each<[string, object, AskUpstream]>([
+    [
+      'where the upstream does not know it',
+      { code: 'model-refused', figures: { status: 404, message: 'no' } },
+      standIn(() => ({ status: 404 })).askUpstream,
+    ],
+    [
+      'where its requests name another host',
+      { code: 'model-not-sendable' },
+      () => Promise.resolve(null),
+    ],
+    [
+      'where the upstream breaks off',
+      { code: 'model-silent' },
+      () => Promise.reject(new Error('lost')),
+    ],
+    [
+      'where its answer is none',
+      { code: 'model-no-completion' },
+      () => Promise.resolve({ status: 200, body: '<html>', retryAfterMs: null }),
+    ],
+  ])('%s', async (_why, reason, askUpstream) => {
+    expect(await refusal({ askUpstream })).toMatchObject({ ...reason, figures })
+  })
+
+  it('where its money was spent before', async () => {
+    const { harness } = await judged({ askUpstream: null })
+    const { askUpstream } = standIn(disagreeing(100))
+    await modelsUsd.save(harness.store, 'new', 10)
+    const row = await harness.newest()
+    const template = (await harness.store.templates.get(row.templateVersion))!
+    const deps = depsOf(harness, { askUpstream })
+    expect(await planInternalization(deps, harness.engine, template, { id: 'new' })).toMatchObject({
+      refused: { code: 'model-budget-spent' },
+    })
+  })
+
+  it('where the requests are of the Responses API', async () => {
+    const { harness } = await judged({ askUpstream: null })
+    const row = await harness.newest()
+    const template = (await harness.store.templates.get(row.templateVersion))!
+    const { records } = harness.store
+    const store = {
+      ...harness.store,
+      records: {
+        ...records,
+        byIds: async (ids: string[]) =>
+          (await records.byIds(ids)).map((record) => ({ ...record, path: '/v1/responses' })),
+      },
+    } as Store
+    const { askUpstream } = standIn(disagreeing(100))
+    const deps = depsOf(harness, { askUpstream, store })
+    expect(await planInternalization(deps, harness.engine, template, { id: 'new' })).toMatchObject({
+      refused: { code: 'model-without-chat' },
+    })
   })
 })
 

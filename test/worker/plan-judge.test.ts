@@ -7,7 +7,7 @@ import { answerTypeOf } from '../../src/core/internalization/answer-type.ts'
 import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import type { MatchedExchange } from '../../src/worker/exchanges/exchanges.ts'
-import { planJudge } from '../../src/worker/judge/plan-judge.ts'
+import { planJudge, whyNoJudge } from '../../src/worker/judge/plan-judge.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
 
 const DEPS = {
@@ -71,6 +71,18 @@ describe('a judge is planned', () => {
     // nothing is asked about an answer without a text
     expect(costOf('{"id":1,"reply":"A."}', '{"id":1,"reply":null}').requests).toBe(one.requests)
   })
+})
+
+it.each<[string, Partial<Parameters<typeof whyNoJudge>[0]>, string]>([
+  ['no-judge-named', { judge: null }, 'gpt-4o-mini'],
+  ['no-key-for-judge', { askUpstream: null }, 'gpt-4o-mini'],
+  ['no-key-for-judge', { replayUpstream: null }, 'gpt-4o-mini'],
+  ['replays-limited', { config: { ...DEPS.config, upstreamReplays: 9 } }, 'gpt-4o-mini'],
+  ['no-price-of-judge', { priceOf: () => null }, 'gpt-4o-mini'],
+  ['judge-of-same-maker', {}, 'claude-3-haiku'],
+])('none is planned: %s', (code, changes, model) => {
+  expect(whyNoJudge(DEPS, 'gpt-4o-mini')).toBeNull()
+  expect(whyNoJudge({ ...DEPS, ...changes }, model)).toMatchObject({ code })
 })
 
 describe('the terms of JSON with a written field', () => {

@@ -75,6 +75,14 @@ describe('an admission', () => {
     expect(admissionOf({}, { fair: { pairs: 0, alarms: 0 } }).isAdmitted).toBe(false)
   })
 
+  it('has its reason in figures', () => {
+    const admission = admissionOf({}, { fair: { pairs: 200, alarms: 3 } })
+    expect(admissionReason(admission)).toEqual({
+      code: 'judge-admitted',
+      figures: { pairs: 200, alarms: 3, least: 0.95, faults: watchedBy(admission) },
+    })
+  })
+
   it('refuses a judge that watches no class', () => {
     const blind = Object.fromEntries(FAULTS.map((fault) => [fault, 20]))
     const refused = admissionOf(blind)
@@ -103,6 +111,10 @@ describe('an admission', () => {
   it('does not hold where the judge was refused', () => {
     const refused = admissionOf({}, { fair: { pairs: 200, alarms: 100 } })
     expect(judgeObjection({ admission: admissionOf({}), hindrance: null })).toBeNull()
+    expect(judgeObjection({ admission: null, hindrance: null })).toEqual({
+      code: 'judge-unfinished',
+      figures: {},
+    })
     expect(judgeObjection({ admission: refused, hindrance: null })).toMatchObject({
       code: 'judge-alarms',
       figures: { pairs: 200, alarms: 100 },
