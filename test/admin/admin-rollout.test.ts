@@ -115,12 +115,12 @@ describe('a pause', () => {
   }) => {
     await approve(admin)
     const reason = 'an incident'
-    for (const [decision, trafficShare] of [
-      ['pause', 0],
-      ['resume', 0.05],
+    for (const [given, trafficShare] of [
+      [{ share: 0 }, 0],
+      [{}, 0.05],
     ] as const) {
       const refreshes = admin.refreshes()
-      const answer = await admin.send('POST', `/internalizations/a/${decision}`, { reason })
+      const answer = await approve(admin, { ...given, reason })
       expect(answer).toMatchObject({ status: 200, body: { state: { name: 'live' } } })
       expect(admin.refreshes()).toBe(refreshes + 1)
       expect(await admin.store.routes.list()).toMatchObject([{ trafficShare }])
@@ -133,8 +133,7 @@ describe('a pause', () => {
   })
 
   it('is refused before it is live', async ({ admin }) => {
-    for (const decision of ['pause', 'resume'])
-      expect((await admin.send('POST', `/internalizations/a/${decision}`)).status).toBe(409)
+    expect((await approve(admin, { share: 0 })).status).toBe(409)
   })
 })
 
@@ -214,7 +213,7 @@ describe('an approval', () => {
       status: 200,
       body: { state: { stage: { share: 0.1 } } },
     })
-    for (const share of [0, 1.5, '0.1'])
+    for (const share of [-0.1, 1.5, '0.1'])
       expect(await approve(admin, { share })).toMatchObject({
         status: 400,
         body: { error: { param: 'share' } },
