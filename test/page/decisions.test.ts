@@ -219,7 +219,7 @@ describe('decisions', () => {
     expect((await decide(name, { reason: ' ' })).status).toBe(400)
     expect(await stateOf()).toEqual(state)
     await decide(name, { reason: 'two teams are confused' })
-    expect(await stateOf()).toMatchObject({ name: ended, reason: 'two teams are confused' })
+    expect(await stateOf()).toMatchObject({ name: ended, reason: saidBy('two teams are confused') })
     expect(await page.view(VIEW)).toContain('two teams are confused')
     expect(await page.store.routes.list()).toEqual([])
   })

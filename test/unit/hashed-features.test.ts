@@ -1,6 +1,6 @@
 import { assert, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { hashedDims, hashedFeatures } from '../../src/core/learn/hashed-features.ts'
+import { hashedDims, hashedFeatures } from '../../src/core/learn/text-head.ts'
 
 const DIMS = 4096
 

@@ -1,7 +1,7 @@
 /** What a channel reads of an event. */
 import { expect, it } from 'vitest'
 import type { WebhookEvent } from '../../src/worker/webhook/event.ts'
-import { slackBody } from '../../src/worker/webhook/slack.ts'
+import { slackBody } from '../../src/worker/webhook/post.ts'
 
 const event = (changes: Partial<WebhookEvent['data']> = {}): WebhookEvent => ({
   id: 'a',

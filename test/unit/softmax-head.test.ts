@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { assignFolds } from '../../src/core/learn/head/folds.ts'
 import {
+  assignFolds,
   crossValidated,
   probabilities,
   trainHead,

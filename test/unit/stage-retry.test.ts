@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { afterFailure } from '../../src/core/learn/stage-retry.ts'
+import { afterFailure } from '../../src/worker/internalize/train.ts'
 import type { JobObject } from '../../src/openai/fine-tuning.ts'
 
 const FINISHED_AT = 1_800_000_000

@@ -1,15 +1,15 @@
 /** Heads on embeddings and on hashed words, and both as one. */
 import { describe, expect, it } from 'vitest'
-import { mixtureOf } from '../../src/core/learn/head/mixture.ts'
-import { sparseRows } from '../../src/core/learn/algebra/sparse-rows.ts'
-import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
-import { selectTexts, type TextRows } from '../../src/core/learn/head/text-rows.ts'
 import {
+  mixtureOf,
   textProbabilities,
   trainTextHead,
   validateTextHead,
   type TextHead,
 } from '../../src/core/learn/text-head.ts'
+import { sparseRows } from '../../src/core/learn/algebra/sparse-rows.ts'
+import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
+import { selectTexts, type TextRows } from '../../src/core/learn/head/text-rows.ts'
 import { seededRandom } from '../../src/random.ts'
 
 const pick = <Item>(items: readonly Item[], random: () => number): Item =>

@@ -1,6 +1,6 @@
 /** A change of the upstream is told from its own noise by two fresh answers. */
 import { describe, expect, it } from 'vitest'
-import { upstreamChange } from '../../src/core/gate/upstream-change.ts'
+import { upstreamChange } from '../../src/core/gate/gate.ts'
 import { seededRandom } from '../../src/random.ts'
 import { heldOutRow } from '../kit/records/held-out-row.ts'
 

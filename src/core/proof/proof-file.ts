@@ -17,11 +17,61 @@ import type { Border } from '../rollout/border.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
 import type { Template } from '../template/template.ts'
-import type { ArmFacts, DecisionFacts } from './decision-facts.ts'
+import type { ArmFacts, DecisionFacts, HeldOutRecord } from './decision-facts.ts'
 import { digestOf, digestOfIds, digestOfRows, digestOfText } from './digest.ts'
-import { hideValues, type HiddenValues } from './hide-values.ts'
 import type { RolloutPart } from './rollout-part.ts'
-import type { Reason } from '../reason.ts'
+import { withQuotes, type Reason } from '../reason.ts'
+import type { ArmFigures } from '../gate/figures.ts'
+
+/**
+ * Replaces the values in the names of slices by numbers: `plan=pro` becomes `plan=#2`. A value may be a word of
+ * a request. A hash of a short word can be guessed, a number cannot. Knows nothing of stores or files.
+ */
+interface HiddenValues {
+  records(records: readonly HeldOutRecord[]): HeldOutRecord[]
+  verdict(verdict: Verdict): Verdict
+  /** of a verdict, which may name slices */
+  reason(reason: Reason): Reason
+}
+
+type Sliced = Pick<HeldOutRecord, 'slices'>
+
+/** Of each value: its name in the file. Numbers are in the order of the rows. */
+const namesOf = (records: readonly Sliced[]): Map<string, string> => {
+  const names = new Map<string, string>()
+  const counts = new Map<string, number>()
+  for (const slice of new Set(records.flatMap(({ slices }) => slices))) {
+    const end = slice.indexOf('=')
+    if (end < 0) continue
+    const name = slice.slice(0, end)
+    const number = (counts.get(name) ?? 0) + 1
+    counts.set(name, number)
+    names.set(slice, `${name}=#${number}`)
+  }
+  return names
+}
+
+/** @param known the held-out rows, which have all slices */
+export const hideValues = (known: readonly Sliced[]): HiddenValues => {
+  const names = namesOf(known)
+  const hide = (slice: string): string => names.get(slice) ?? slice
+  const hideIn = (reason: Reason): Reason =>
+    withQuotes(reason, (member, quoted) => (member === 'slice' ? hide(quoted) : quoted))
+  const figures = ({ slices, ...rest }: ArmFigures): ArmFigures => ({
+    ...rest,
+    slices: slices.map((one) => ({ ...one, slice: hide(one.slice) })),
+  })
+  return {
+    records: (records) =>
+      records.map(({ slices, ...rest }) => ({ ...rest, slices: slices.map(hide) })),
+    verdict: ({ reason, arms, ...rest }) => ({
+      ...rest,
+      reason: hideIn(reason),
+      arms: arms.map(figures),
+    }),
+    reason: hideIn,
+  }
+}
 
 /** Raised when a reader of the format before would read a file wrong. */
 export const PROOF_FORMAT = 1

@@ -12,15 +12,52 @@ import {
 import { routeOf } from '../../core/internalization/live-route.ts'
 import { trafficShares } from '../../core/rollout/stages.ts'
 import type { Template } from '../../core/template/template.ts'
-import type { EvaluationRow } from '../../store/store.ts'
+import type { EvaluationRow, Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { asJudged } from '../../core/judge/verdict.ts'
 import { judgeRows, judgingOf, type JudgeRowsDeps, type RowsToJudge } from '../judge/judge-rows.ts'
-import { answeredRows } from './answered-rows.ts'
-import { answererOf, BUDGET_SPENT, type Respondent } from '../answers/row-answers.ts'
+import { BUDGET_SPENT, answererOf, type Respondent } from '../answers/row-answers.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
-import type { EvaluationContext } from './evaluate-row.ts'
+import {
+  BATCH_ROWS,
+  comparedToday,
+  newRow,
+  storeAnswered,
+  type EvaluateDeps,
+  type EvaluationContext,
+  type RowOwner,
+} from './evaluate-row.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
+
+/** The answers of an arm to held-out requests, requested and stored batch by batch. */
+interface Asked extends EvaluateDeps, RowOwner {
+  store: Store
+}
+
+/**
+ * @param stored rows that the store has already, of all arms
+ * @returns the rows of the arm by record id: stored ones, and those to the given exchanges
+ * @throws AppError of what answers; then the answers that came are stored
+ */
+const answeredRows = async (
+  asked: Asked,
+  exchanges: readonly MatchedExchange[],
+  stored: readonly EvaluationRow[]
+): Promise<Map<string, EvaluationRow>> => {
+  const { store, arm, plan } = asked
+  const [known, firstRows] = [rowsOfArm(stored, arm), rowsOfArm(stored, 0)]
+  const open = exchanges.filter(({ id }) => !known.has(id))
+  for (let start = 0; start < open.length; start += BATCH_ROWS) {
+    const rows = await storeAnswered(
+      store,
+      open.slice(start, start + BATCH_ROWS),
+      async (exchange) =>
+        comparedToday(plan, await newRow(asked, asked, exchange), firstRows.get(exchange.id))
+    )
+    for (const row of rows) known.set(row.recordId, row)
+  }
+  return known
+}
 
 /** The live route that the successor would replace; null when it is not live any more. */
 const presentOf = async (

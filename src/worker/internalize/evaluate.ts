@@ -6,14 +6,15 @@
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decideOn, type DecisionFacts } from '../../core/proof/decision-facts.ts'
-import type {
-  Arm,
-  Internalization,
-  InternalizationPlan,
-  ProvenVerdict,
+import {
+  winningFigures,
+  type Arm,
+  type Internalization,
+  type InternalizationPlan,
+  type ProvenVerdict,
 } from '../../core/internalization/internalization.ts'
 import type { JudgeFacts } from '../../core/judge/admission.ts'
-import { outcomesAgree } from '../../core/answer/agreement.ts'
+import { isComparedByField, outcomesAgree } from '../../core/answer/agreement.ts'
 import { textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -22,7 +23,6 @@ import { LANES } from '../answers/ask-model.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent, type Present } from './compare-present.ts'
-import { fieldsOfVerdict } from './fields-of-verdict.ts'
 import { exchangesIn, factsOf, setsOf, type EvaluationSets, type Vouched } from './collect-facts.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import {
@@ -42,9 +42,42 @@ import {
   withVersionsOf,
   type Evaluation,
 } from '../judge/judge-evaluation.ts'
-import { checkerOf, checkEvaluation } from '../judge/check-evaluation.ts'
+import { checkEvaluation, checkerOf } from '../judge/check-evaluation.ts'
 import type { Judge } from '../judge/judge.ts'
 import { outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
+import {
+  fieldFigures,
+  type ComparedRow,
+  type FieldFigures,
+} from '../../core/answer/field-figures.ts'
+import type { Verdict } from '../../core/gate/gate.ts'
+import { confidenceOf } from '../../core/route/confidence.ts'
+
+/**
+ * Of both samples. Answers that no route would give are not compared.
+ * @param rows as the judge sees them, where one compares
+ * @returns null where answers are not compared by field
+ */
+const fieldsOfVerdict = (
+  { answers }: Pick<InternalizationPlan, 'answers'>,
+  verdict: Verdict,
+  rows: readonly EvaluationRow[],
+  heldOut: readonly MatchedExchange[]
+): FieldFigures | null => {
+  if (!isComparedByField(answers)) return null
+  const { threshold, confidence: statistic } = winningFigures(verdict)
+  const [byId, first] = [rowsOfArm(rows, verdict.arm), rowsOfArm(rows, 0)]
+  const compared = heldOut.flatMap(({ id, outcome }): ComparedRow[] => {
+    const [row, bought] = [byId.get(id), first.get(id)]
+    if (row === undefined || row.deferred !== null) return []
+    // an answer of today that is no text is stored as ''
+    const upstream = bought?.fresh ? bought.upstreamAnswer || null : textOf(outcome)
+    const isAnswered = threshold !== null && confidenceOf(statistic, row) >= threshold
+    const agrees = row.agreesToday ?? row.agrees
+    return [{ adapted: row.answer, upstream, agrees, isAnswered }]
+  })
+  return fieldFigures(answers, compared)
+}
 
 /** @returns the row with two fresh answers of the upstream; unchanged unless both are to be had */
 const withUpstream = async (

@@ -4,16 +4,16 @@
  */
 import { compressTemplate, constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
+  heldOutIds,
   validationCount,
   type Arm,
   type Internalization,
   type InternalizationPlan,
   type StageResult,
 } from '../../core/internalization/internalization.ts'
-import type { Template } from '../../core/template/template.ts'
+import { slotsOf, type Match, type Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { isHead } from '../../core/learn/schedule.ts'
-import { afterFailure } from '../../core/learn/stage-retry.ts'
+import { isHead, type HeadName } from '../../core/learn/schedule.ts'
 import { AppError } from '../../errors.ts'
 import {
   isUnfinished,
@@ -25,9 +25,98 @@ import { sentenceTokens } from '../plan/compression.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { stageRows, type StageText } from '../exchanges/stage-rows.ts'
-import { exampleRows } from './example-rows.ts'
 import { trainingFileName } from './training-files.ts'
 import { itemAt } from '../../core/lists.ts'
+import { findAnswerForm, formRowOf } from '../../core/answer/answer-form.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import { readTargets } from '../../core/form/read-targets.ts'
+import { queryKey, trainingRow } from '../../core/learn/dataset.ts'
+import { answerTestOf, exampleKey, promptExamples } from '../../core/learn/head/prompt-examples.ts'
+import { EMPTY_PROMPT, type FewShot } from '../../core/template/prompt.ts'
+import type { Store } from '../../store/store.ts'
+
+/** Rows of the prompt's few-shot examples, which a head learns before those of the exchanges. */
+interface HeadContext {
+  plan: InternalizationPlan
+  template: Template
+  head: HeadName
+}
+
+const matchOf = (template: Template, { query }: FewShot): Match => ({
+  template,
+  slots: {},
+  examples: {},
+  query,
+  turns: [],
+})
+
+/**
+ * Those that the form of the exchanges explains. Many others would leave the head without any form, and its training
+ * would fail.
+ */
+const ofForm = (
+  examples: FewShot[],
+  template: Template,
+  exchanges: MatchedExchange[]
+): FewShot[] => {
+  const found = findAnswerForm(exchanges)
+  if (found === null) return []
+  return examples.filter((example) => {
+    const outcome = { kind: 'text' as const, text: example.answer }
+    return readTargets(found.form, formRowOf({ match: matchOf(template, example), outcome })!)
+  })
+}
+
+/**
+ * None of them has a question that is held out, because the head is judged by it, or that an exchange answers.
+ * @param exchanges to learn from, oldest first
+ */
+const exampleRows = async (
+  store: Store,
+  { plan, template, head }: HeadContext,
+  exchanges: MatchedExchange[]
+): Promise<TrainingRow[]> => {
+  // an example says nothing of the slots, which a head reads with the question
+  if (slotsOf(template).some(({ kept }) => kept)) return []
+  const answers = exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const isAnswer = answerTestOf(plan.answers.responseType, answers)
+  const examples = promptExamples({ template, exchanges, isAnswer })
+  if (examples.length === 0) return []
+  const heldOut = await exchangesByIds(store, template, heldOutIds(plan))
+  const asked = new Set(
+    [...exchanges, ...heldOut].flatMap((exchange) => [
+      queryKey(exchange),
+      // the first question of a conversation, which may be an example, too
+      exampleKey(exchange.match),
+    ])
+  )
+  const others = examples.filter((example) => !asked.has(exampleKey(example)))
+  const learned = head === 'field-head' ? ofForm(others, template, exchanges) : others
+  return learned.map((example) =>
+    trainingRow(matchOf(template, example), EMPTY_PROMPT, example.answer)
+  )
+}
+
+/** Failures of the machine: the same job may succeed later (docs/contract.md, "Crashes"). */
+const PASSING = new Set(['engine_unavailable', 'store_unavailable'])
+const MAX_JOBS = 3
+/** A full disk or a lack of memory takes more than seconds to resolve. */
+const PAUSE_MS = 60_000
+
+type AfterFailure = 'again' | 'wait' | 'give-up'
+
+/**
+ * @param jobs all jobs of the stage, newest first; the newest has failed or was cancelled
+ * @param now milliseconds since the epoch
+ */
+export const afterFailure = (jobs: JobObject[], now: number): AfterFailure => {
+  const [newest] = jobs
+  const passes = newest?.status === 'failed' && PASSING.has(newest.error?.code ?? '')
+  if (!passes || jobs.length >= MAX_JOBS) return 'give-up'
+  const pausedMs = now - (newest.finished_at ?? 0) * 1000
+  // the engine's clock may be ahead
+  return pausedMs >= 0 && pausedMs < PAUSE_MS ? 'wait' : 'again'
+}
 
 export interface StageContext {
   internalization: Internalization

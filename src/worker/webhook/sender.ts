@@ -4,9 +4,199 @@
  */
 import { AppError } from '../../errors.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { Outbox, type Due } from './outbox.ts'
 import { createPost, type Delivery, type PostEvent } from './post.ts'
-import { isPauseOver, isUndeliverable, NO_PAUSE, pauseAfter, type RetryPause } from './retry.ts'
+import { readRolloutReport, rolloutReports } from '../../lifecycle/rollout-report.ts'
+import type { Internalization } from '../../core/internalization/internalization.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
+import type { HistoryRow, Store } from '../../store/store.ts'
+import { driftEvent, eventTypeOf, historyEvent, type WebhookEvent } from './event.ts'
+
+/**
+ * The events that were not delivered yet. The history is the queue: a row is written in the transaction
+ * that changes a state, so a crash loses no event, and the memory of the worker holds one page of rows.
+ * A cursor is saved after each delivery, so a crash in between repeats one event.
+ */
+const SNAPSHOT = 'webhook'
+const PAGE_ROWS = 100
+
+interface Memory {
+  /** of the last history row that is done */
+  place: number
+  /**
+   * The time of drift that is done, by internalization. An entry stays when its internalization retires,
+   * because a rollback of the successor makes it live again. It is small against the stored plan.
+   */
+  drifts: Record<string, number>
+  /** since when each attempt has failed, milliseconds since the epoch; null after a delivery */
+  failingSince: number | null
+}
+
+/** An event, with the memory after it. */
+interface Due {
+  event: WebhookEvent
+  after: Pick<Memory, 'place' | 'drifts'>
+}
+
+type OutboxStore = Pick<Store, 'internalizations' | 'routes' | 'snapshots'>
+
+class Outbox {
+  private readonly store: OutboxStore
+  private memory: Memory
+  /** internalizations with a route, and the revision of the routes at which they were read */
+  private live: { ids: string[]; revision: number } | null = null
+
+  private constructor(store: OutboxStore, memory: Memory) {
+    this.store = store
+    this.memory = memory
+  }
+
+  /** The first time it begins at the present end, so that a receiver is not flooded with old events. */
+  static async open(store: OutboxStore): Promise<Outbox> {
+    const memory = await readJsonSnapshot<Memory>(store, SNAPSHOT)
+    if (memory !== null) return new Outbox(store, memory)
+    const drifted = (await rolloutReports(store)).flatMap(
+      ([id, { driftedAt }]): [string, number][] => (driftedAt === null ? [] : [[id, driftedAt]])
+    )
+    const outbox = new Outbox(store, {
+      place: await store.internalizations.historyEnd(),
+      drifts: Object.fromEntries(drifted),
+      failingSince: null,
+    })
+    await outbox.save(outbox.memory)
+    return outbox
+  }
+
+  /** The next time begins at its own present end. */
+  static async forget({ snapshots }: Pick<Store, 'snapshots'>): Promise<void> {
+    await snapshots.remove(SNAPSHOT)
+  }
+
+  /** The oldest event that is not done. Repeated calls give the same one. */
+  async next(): Promise<Due | null> {
+    for (;;) {
+      const page = await this.store.internalizations.historySince(this.memory.place, PAGE_ROWS)
+      for (const entry of page) {
+        const due = await this.dueAt(entry)
+        if (due !== null) return due
+        this.memory = { ...this.memory, place: entry.place }
+      }
+      if (page.length < PAGE_ROWS) return this.liveDrift()
+    }
+  }
+
+  /** The event was delivered, or is dropped while the webhook fails. */
+  done({ after }: Due, { failingSince }: Pick<Memory, 'failingSince'>): Promise<void> {
+    return this.save({ ...after, failingSince })
+  }
+
+  /** An attempt failed at `now`. @returns since when each attempt has failed */
+  async failed(now: number): Promise<number> {
+    // not later than now: the clock may have been set back
+    const failingSince = Math.min(this.memory.failingSince ?? now, now)
+    if (failingSince !== this.memory.failingSince) await this.save({ ...this.memory, failingSince })
+    return failingSince
+  }
+
+  private async dueAt(entry: HistoryRow): Promise<Due | null> {
+    const type = eventTypeOf(entry)
+    if (type === null) return null
+    const row = await this.store.internalizations.get(entry.internalizationId)
+    if (row === null) return null
+    const { drifts } = this.memory
+    return (
+      (entry.from?.name === 'live' ? await this.driftOf(row) : null) ?? {
+        event: historyEvent(type, entry, row),
+        after: { place: entry.place, drifts },
+      }
+    )
+  }
+
+  /** The report is written before the state that follows from it, so drift comes before its rollback. */
+  private async driftOf(row: Internalization): Promise<Due | null> {
+    const report = await readRolloutReport(this.store, row.id)
+    const driftedAt = report?.driftedAt ?? null
+    const { place, drifts } = this.memory
+    if (report === null || driftedAt === null || drifts[row.id] === driftedAt) return null
+    return {
+      event: driftEvent(row, report, driftedAt),
+      after: { place, drifts: { ...drifts, [row.id]: driftedAt } },
+    }
+  }
+
+  private async liveDrift(): Promise<Due | null> {
+    for (const id of await this.liveIds()) {
+      const report = await readRolloutReport(this.store, id)
+      if (report === null || report.driftedAt === null) continue
+      if (report.driftedAt === this.memory.drifts[id]) continue
+      const row = await this.store.internalizations.get(id)
+      const due = row === null ? null : await this.driftOf(row)
+      if (due !== null) return due
+    }
+    return null
+  }
+
+  private async liveIds(): Promise<string[]> {
+    const { routes } = this.store
+    const revision = await routes.revision()
+    if (this.live?.revision !== revision) {
+      const ids = (await routes.list()).map(({ internalizationId }) => internalizationId)
+      this.live = { ids, revision }
+    }
+    return this.live.ids
+  }
+
+  private async save(memory: Memory): Promise<void> {
+    await saveJsonSnapshot(this.store, SNAPSHOT, memory)
+    this.memory = memory
+  }
+}
+
+/** When an event that was not delivered is sent again, and when it is dropped. Pure. */
+
+/** After failures, nothing is sent before `notBefore`. */
+interface RetryPause {
+  failures: number
+  /** milliseconds since the epoch */
+  notBefore: number
+}
+
+const FIRST_PAUSE_MS = 1_000
+const MAX_PAUSE_MS = 600_000
+const GIVE_UP_MS = 3 * 86_400_000
+
+const NO_PAUSE: RetryPause = { failures: 0, notBefore: 0 }
+
+/** @param retryAfterMs that the receiver asked for; 0 when it did not */
+const pauseAfter = ({ failures }: RetryPause, now: number, retryAfterMs: number): RetryPause => {
+  const own = Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS)
+  const pause = Math.max(own, Math.min(retryAfterMs, MAX_PAUSE_MS))
+  return { failures: failures + 1, notBefore: now + pause }
+}
+
+/** True also when the clock was set back, which leaves the end further ahead than any pause. */
+const isPauseOver = ({ notBefore }: RetryPause, now: number): boolean =>
+  now >= notBefore || notBefore - now > MAX_PAUSE_MS
+
+interface Failing {
+  /** when the event happened, milliseconds since the epoch */
+  at: number
+  /** since when each attempt has failed, also those of earlier workers */
+  since: number
+  /** in a row, of this worker */
+  failures: number
+}
+
+/**
+ * Whether an event is dropped after a failed attempt. It has three days since it happened and since the
+ * webhook began to fail, and attempts of this worker up to the longest pause: a machine that was off for
+ * three days drops nothing at its start. A time ahead of the clock, which was set back, does not make the
+ * events behind it wait.
+ */
+const isUndeliverable = ({ at, since, failures }: Failing, now: number): boolean => {
+  const isRecent = at <= now && now - at < GIVE_UP_MS
+  const isTried = FIRST_PAUSE_MS * 2 ** failures >= MAX_PAUSE_MS
+  return isTried && !isRecent && now - since >= GIVE_UP_MS
+}
 
 const POLL_MS = 1_000
 
