@@ -49,10 +49,8 @@ describe('while the server runs', () => {
 
   it('its worker reads what import has added', async () => {
     await vi.waitFor(async () => {
-      const { templates } = await cli<{ templates: { version: string; requests: number }[] }>(
-        'status'
-      )
-      expect(templates).toMatchObject([{ requests: 400 }])
+      const { templates } = await cli<{ templates: { version: string }[] }>('status')
+      expect(templates).toMatchObject([{ stats: { requests: 400 } }])
       version = templates[0]!.version
     }, PATIENCE)
   })

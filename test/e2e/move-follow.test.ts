@@ -26,8 +26,7 @@ interface Status {
     version: string
     model: string
     movedFrom: string | null
-    requests: number
-    bought: number
+    stats: { requests: number; bought: number }
     followers: Follower[]
     internalizations: { id: string; state: { name: string } }[]
   }[]
@@ -114,7 +113,7 @@ describe('a prompt whose requests will name a new model', () => {
     const { periods } = await json<SavingsReport>('savings')
     expect(periods.all.spentUsd).toBeCloseTo(300 * (90 * 0.15e-6 + 2 * 0.6e-6), 9)
     expect(periods.all.movesUsd).toBeCloseTo(ROWS * USD, 9)
-    expect(await templateOf(TO)).toMatchObject({ requests: 0, bought: ROWS })
+    expect(await templateOf(TO)).toMatchObject({ stats: { requests: 0, bought: ROWS } })
     const scanned = await json<{ templates: { requests: number }[] }>(
       'scan',
       scene.env['DATA_DIR']!

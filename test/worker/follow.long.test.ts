@@ -287,8 +287,11 @@ describe('a template that is followed to a new model', () => {
     const moved = await follow(aloud)
     expect(moved).toMatchObject({ agreement: 0, bought: 2 * PLANNED_ROWS })
     const { state } = await proved()
-    expect(state).toMatchObject({ name: 'rejected', isUntrained: true })
-    expect(JSON.stringify(state)).toContain('free text')
+    expect(state).toMatchObject({
+      name: 'rejected',
+      isUntrained: true,
+      reason: { code: 'free-text' },
+    })
   })
 
   const forgetRecord = (id: string) =>

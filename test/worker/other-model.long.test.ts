@@ -124,19 +124,19 @@ const FORBIDDING = createTrainingTerms({
 })
 
 describe('where the terms of the upstream forbid training', () => {
-  it.each<[string, Partial<InternalizeOptions>, string[]]>([
+  it.each<[string, Partial<InternalizeOptions>, object[]]>([
     ['a cheaper model alone', {}, []],
     [
       'a cheaper model beside arms that would be trained',
       { arms: ['label-head', `model:${MODEL}`] },
-      [expect.stringContaining('TRAINING_CONSENT=api.x.ai') as string],
+      [{ code: 'consent-needed', figures: { consent: ['api.x.ai'] } }],
     ],
   ])('%s is proved, and nothing is trained', async (_name, config, leftOut) => {
     const { askUpstream } = standIn(disagreeing(100))
     const { row } = await judged({ askUpstream, terms: FORBIDDING }, config)
     expect(row.state.name).toBe('approval')
     expect(row.plan!.arms.map(({ name }) => name)).toEqual([`model:${MODEL}`])
-    expect(row.plan!.population.modelsLeftOut ?? []).toEqual(leftOut)
+    expect(row.plan!.population.modelsLeftOut ?? []).toMatchObject(leftOut)
   })
 
   it('all is refused where no cheaper model competes either, until the terms are consented to', async () => {
@@ -337,16 +337,21 @@ describe('a model is left out', () => {
     const row = await harness.newest()
     const template = (await harness.store.templates.get(row.templateVersion))!
     const { records } = harness.store
-    const store = {
-      ...harness.store,
-      records: {
-        ...records,
-        byIds: async (ids: string[]) =>
-          (await records.byIds(ids)).map((record) => ({ ...record, path: '/v1/responses' })),
+    const byIds = records.byIds.bind(records)
+    // the rows are chosen before the prompt is measured, and the requests are read after it
+    let path = '/v1/chat/completions'
+    Object.assign(records, {
+      byIds: async (ids: string[]) => (await byIds(ids)).map((record) => ({ ...record, path })),
+    })
+    const countTokens = harness.engine.countTokens.bind(harness.engine)
+    Object.assign(harness.engine, {
+      countTokens: (...given: Parameters<typeof countTokens>) => {
+        path = '/v1/responses'
+        return countTokens(...given)
       },
-    } as Store
+    })
     const { askUpstream } = standIn(disagreeing(100))
-    const deps = depsOf(harness, { askUpstream, store })
+    const deps = depsOf(harness, { askUpstream })
     expect(await planInternalization(deps, harness.engine, template, { id: 'new' })).toMatchObject({
       refused: { code: 'model-without-chat' },
     })

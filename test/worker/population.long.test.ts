@@ -72,6 +72,13 @@ const repeated = (number: number): ExchangeRecord => {
   }
 }
 
+// each question comes again and again
+const again = (number: number): ExchangeRecord => ({
+  ...orderRecord(number % RECORDS),
+  id: `record-${number}`,
+  at: orderRecord(number).at,
+})
+
 const once = (number: number): ExchangeRecord => ({
   ...orderRecord(number + 1000),
   id: `record-${number}`,
@@ -210,7 +217,7 @@ describe('an internalization', () => {
   })
 
   it('is not trained where too few of the held-out questions are new', async () => {
-    const ended = await internalize(many(RECORDS, (number) => orderRecord(number % 30)))
+    const ended = await internalize(many(4 * RECORDS, again))
     expect(ended.state).toMatchObject({ reason: { code: 'too-few-unseen' } })
     expect(await jobs()).toBe(0)
   })

@@ -1,4 +1,5 @@
 /** A live route is watched: audited requests become pairs, and their evidence decides. */
+import { reasonOf } from '../../src/core/reason.ts'
 import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import { rolloutStageOf } from '../../src/core/internalization/internalization.ts'
@@ -54,12 +55,14 @@ describe('a rollout', () => {
     const watched = await Watched.open({ ...STAGED, minHours: 24, steps: true })
     const { harness, worker } = watched
     const began = rolloutStageOf(await watched.state())!.began
-    const ends = new Date(began + 24 * HOUR_MS).toISOString().slice(0, 16).replace('T', ' ')
     await watched.audit(120)
     await watched.judged(120)
     const { waitsFor, mayStep, evidence } = await watched.report()
     expect(evidence.step).toBeGreaterThan(Math.log(20))
-    expect([mayStep, waitsFor[0]]).toEqual([false, `waits until ${ends} UTC`])
+    expect([mayStep, waitsFor[0]]).toEqual([
+      false,
+      reasonOf('stage-too-young', { until: began + 24 * HOUR_MS }),
+    ])
     // meanwhile pairs of every part of the day
     for (let hour = 0; hour < 24; hour += 4) {
       await watched.audit(3)
@@ -75,7 +78,7 @@ describe('a rollout', () => {
     await watched.harness.runFor(watched.worker, 30 * HOUR_MS, HOUR_MS)
     const { waitsFor } = await watched.report()
     expect(waitsFor).toHaveLength(parts.filter((share) => share >= 0.05).length)
-    expect(waitsFor[0]).toMatch(/^no pair yet between \d\d:00 and \d\d:00 UTC$/)
+    expect(waitsFor[0]).toMatchObject({ code: 'part-of-day-missing', figures: { pairs: 0 } })
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -367,7 +370,7 @@ describe('an audited request', () => {
     ['lost its bodies', { bodiesMs: 12 * HOUR_MS }, 'unreadable'],
     ['was deleted', { recordsMs: 12 * HOUR_MS }, 'record-gone'],
   ])(
-    'is judged after a day without the engine, and is no pair if its record %s meanwhile',
+    'is judged after two days without the engine, and is no pair if its record %s meanwhile',
     async (_case, shortened, reason) => {
       const rollout = { ...AT_ONCE, auditShare: 0.03 }
       const retention = { bodiesMs: 1e15, recordsMs: 1e15, ...shortened }
@@ -376,7 +379,7 @@ describe('an audited request', () => {
       const { complete, models } = harness.engine
       Object.assign(harness.engine, { complete: away, models: away })
       const old = await watched.audit(10)
-      await harness.runFor(watched.worker, 24 * HOUR_MS, HOUR_MS)
+      await harness.runFor(watched.worker, 48 * HOUR_MS, HOUR_MS)
       const young = await watched.audit(10)
       await harness.round(watched.worker)
       expect(await watched.report()).toMatchObject({ waiting: 20, evidence: { pairs: 0 } })
