@@ -115,7 +115,7 @@ export const fillSampleMonth = async (dataDir: string, now: number): Promise<voi
         id,
         place % 40 === 39 && place < 120
           ? { answer: messageAt(placeOf(id))[2] }
-          : { outcome: 'agreed', similarity: 1 }
+          : { outcome: 'agreed', isEqual: true }
       )
     )
   )

@@ -10,7 +10,6 @@ export const simulatedRow = (
 ): HeldOutRow => ({
   agrees,
   agreesToday: null,
-  similarity: Number(agrees),
   logprobSum: confidence,
   logprobMin: confidence,
   deferred: null,

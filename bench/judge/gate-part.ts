@@ -95,7 +95,6 @@ const drawRow = (
   const row: HeldOutRow & { fresh: FreshAnswers } = {
     agrees: false,
     agreesToday: false,
-    similarity: 0,
     logprobSum: confidence,
     logprobMin: confidence,
     deferred: null,

@@ -25,8 +25,6 @@ export interface HeldOutExample {
   foundLate: string | null
   /** with the upstream's answer of today, or with the logged one where none was bought; as a judge says, where one does */
   agrees: boolean
-  /** of the two answers, 0 to 1, to look at */
-  similarity: number
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
   /** null when no threshold passed the gate */
@@ -118,7 +116,6 @@ export const examplesFor = async (
       deferred: row.deferred,
       foundLate,
       agrees,
-      similarity: row.similarity,
       confidence,
       isAboveThreshold,
       freshUpstreamAnswer: row.upstreamAnswer,

@@ -194,8 +194,6 @@ export interface EvaluationRow {
   agrees: boolean
   /** with the upstream's first answer of today; null where none was bought */
   agreesToday: boolean | null
-  /** of the lora's answer to the logged one, 0 to 1, to look at; 0 when the logged answer is not plain text */
-  similarity: number
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
   /** the upstream's first answer of today, '' where it is no text; null when none was bought */

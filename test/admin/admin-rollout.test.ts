@@ -347,7 +347,6 @@ describe('pairs', () => {
         revealed: {
           outcome: 'disagreed',
           reason: null,
-          similarity: 0,
           confidence: -0.1,
           secondUpstreamAnswer: UPSTREAM_ANSWER,
           rating: null,

@@ -43,9 +43,7 @@ const addWaiting = async (store: Store): Promise<void> => {
   await store.internalizations.create({ ...row, id: 'waiting', templateVersion: 'version-2', plan })
   await saveDecisionFacts(store, 'waiting', exampleFacts())
   await store.internalizations.addEvaluations(
-    ids.map((id, i) =>
-      exampleEvaluation(id, { internalizationId: 'waiting', arm: 1, similarity: Number(i > 3) })
-    )
+    ids.map((id) => exampleEvaluation(id, { internalizationId: 'waiting', arm: 1 }))
   )
 }
 

@@ -73,7 +73,7 @@ const fill = async (dataDir: string): Promise<void> => {
     records
       .filter((_, i) => i % 2 === 0)
       .map(({ id }, i) =>
-        examplePair(id, i < 3 ? { answer: `wrong ${i + 1}` } : { outcome: 'agreed', similarity: 1 })
+        examplePair(id, i < 3 ? { answer: `wrong ${i + 1}` } : { outcome: 'agreed', isEqual: true })
       )
   )
   await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage }))

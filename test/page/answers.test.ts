@@ -58,7 +58,6 @@ const hold = async (
       ...exampleEvaluation(ids[index]!, { arm: 1, internalizationId: 'a', ...changes }),
       answer: adapted,
       agrees: adapted === prompted,
-      similarity: Number(adapted === prompted),
     }))
   )
 }

@@ -386,7 +386,6 @@ describe('coverage against agreement', () => {
     const answers = records.map((_, i) => ({
       agrees: i < 30,
       agreesToday: null,
-      similarity: 0,
       logprobSum: -i,
       logprobMin: -i,
       deferred: null,
@@ -577,7 +576,7 @@ describe('a live route', () => {
     await goLive()
     await addPairs(page.store, [
       {},
-      { outcome: 'agreed', similarity: 1 },
+      { outcome: 'agreed', isEqual: true },
       {},
       {},
       { outcome: 'fallback' },

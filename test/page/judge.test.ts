@@ -199,7 +199,7 @@ describe('a live route of written answers', () => {
     const ids = await goLive([
       { outcome: 'agreed' },
       { outcome: 'disagreed' },
-      { outcome: 'agreed', similarity: 1 },
+      { outcome: 'agreed', isEqual: true },
       { outcome: 'upstream-differs' },
       { outcome: 'draft-disagreed' },
     ])

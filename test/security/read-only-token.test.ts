@@ -202,7 +202,7 @@ const fill = async ({ store }: Page): Promise<void> => {
       conversation: 'c-1',
       answer: MARKS.pairAnswer,
       parts: [0],
-      similarity: 0,
+      isEqual: false,
       confidence: -0.1,
       upstreamAnswer: MARKS.secondAnswer,
       chars: 10,

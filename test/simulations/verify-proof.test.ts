@@ -465,10 +465,7 @@ describe('what is not a proof file', () => {
     [{}, /no format/],
     [{ format: 2 }, /has format 2, and this version of promptintern reads format 1/],
     [{ format: 1, writtenAt: 0 }, /internalization is not an object/],
-    [
-      changed(LIVE, ['decision', 'arms', 0, 'answers', 3, 'similarity'], 'x'),
-      /answers\[3\]\.simil/,
-    ],
+    [changed(LIVE, ['decision', 'arms', 0, 'answers', 3, 'agrees'], 'x'), /answers\[3\]\.agrees/],
     [changed(LIVE, ['decision', 'responseType'], '__proto__'), /responseType is not one of/],
   ])('is refused in words', (value, message) => {
     expect(() => verifyProof(value)).toThrow(message)

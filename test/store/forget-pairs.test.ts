@@ -16,7 +16,7 @@ const judgedPair = (recordId: string, conversation: string): Pair => ({
   conversation,
   answer: 'violet',
   parts: [3, 17],
-  similarity: 0,
+  isEqual: false,
   confidence: -0.1,
   upstreamAnswer: null,
   chars: 20,

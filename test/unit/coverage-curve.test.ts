@@ -90,7 +90,7 @@ describe('the curve of coverage and agreement', () => {
           {
             arm: 'query-only',
             statistic,
-            rows: rows.map((one) => ({ ...one, slices: [], similarity: 0 })),
+            rows: rows.map((one) => ({ ...one, slices: [] })),
           },
           OPTIONS
         )

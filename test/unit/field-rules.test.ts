@@ -9,7 +9,6 @@ import {
   type FieldKind,
 } from '../../src/core/answer/field-rules.ts'
 import { isMostlyJson } from '../../src/core/answer/response-type.ts'
-import { similarity } from '../../src/core/answer/similarity.ts'
 import { cpuMsOf } from '../kit/linear.ts'
 import { under } from '../kit/records/under-rules.ts'
 
@@ -188,13 +187,6 @@ describe('rules', () => {
     expect(isMostlyJson([...json, 'a text', ...calls])).toBe(true)
     expect(isMostlyJson([...json.slice(1), 'a text', ...calls])).toBe(false)
     expect(isMostlyJson(calls)).toBe(false)
-  })
-
-  it('make the similarity of answers that agree 1, and count what is compared of others', () => {
-    const [one, other] = ['{"id":1,"a":1,"b":2}', '{"id":2,"a":1,"b":3}']
-    expect(similarity(under({ id: FREE }), one, '{"id":2,"a":1,"b":2}')).toBe(1)
-    expect(similarity(under({ id: FREE }), one, other)).toBeCloseTo(2 / 3)
-    expect(similarity(under({}), one, other)).toBeCloseTo(1 / 3)
   })
 
   const value = fc.letrec((tie) => ({

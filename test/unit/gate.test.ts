@@ -101,7 +101,6 @@ describe('the verdict', () => {
       rows: 1000,
       deferred: {},
       agreement: 0.75,
-      meanSimilarity: 0.75,
       differenceBound: proportionLowerBound(750, 1000, 0.05) - 1,
       coverage: answered.length / 1000,
       agreementAnswered: 1 - wrong / answered.length,
@@ -346,15 +345,6 @@ describe('slices', () => {
       })
     )
     expect(verdict.arms[0]!.slices!.map(({ slice }) => slice)).toContain('cards')
-  })
-})
-
-describe('a graded similarity', () => {
-  it('is a figure, and no agreement', () => {
-    const rows = rowsOf(500, () => ({ agrees: false, similarity: 0.95 }))
-    const { verdict, arms } = verdictOf(rows, { responseType: 'short-text' })
-    expect(verdict).toBe('reject')
-    expect(arms[0]).toMatchObject({ agreement: 0, meanSimilarity: expect.closeTo(0.95, 9) })
   })
 })
 

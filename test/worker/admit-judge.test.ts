@@ -28,7 +28,6 @@ const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
   logprobMin: 0,
   longLogprobs: null,
   agrees: true,
-  similarity: 1,
   deferred: null,
   ...NOT_ASKED_TODAY,
   upstreamAnswer: replyTo(refundOf(number), 0),

@@ -27,7 +27,6 @@ const exampleSchema = z
     deferred: z.string().nullable().describe('why it goes to the upstream at any confidence'),
     foundLate: z.string().nullable().describe('fault that is known after the answer is streamed'),
     agrees: z.boolean(),
-    similarity: z.number(),
     confidence: z.number().describe('natural logarithm of a probability'),
     isAboveThreshold: z.boolean().nullable(),
     freshUpstreamAnswer: z.string().nullable(),

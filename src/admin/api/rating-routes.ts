@@ -37,7 +37,6 @@ const pairSchema = z
         lora: place,
         outcome: outcomeSchema,
         reason: z.string().nullable(),
-        similarity: z.number(),
         confidence: z.number().nullable(),
         secondUpstreamAnswer: z.string().nullable(),
         rating: z.enum(RATINGS).nullable(),

@@ -1,8 +1,8 @@
 /**
  * When two answers agree: when they are equal after a normalization that cannot change a meaning, and after the
  * operator's rules for single fields (`field-rules.ts`). Agreement is an equivalence, so a third answer that agrees
- * with both of two answers makes those two agree. A graded similarity (`similarity.ts`) is a figure to look at and
- * never agreement: at a similarity of 0.8 "not approved" agreed with "approved".
+ * with both of two answers makes those two agree. A graded similarity is no agreement: at 0.8 "not
+ * approved" agreed with "approved".
  */
 import { bareJson, canonicalJson, parseExactJson } from '../json.ts'
 import { callLine, isCallText, parseCalls } from './calls.ts'

@@ -20,8 +20,8 @@ export interface CurvePoint {
   confidence: number
 }
 
-/** A held-out row without what only thresholds and slices need. */
-export type CurveRow = Omit<HeldOutRow, 'slices' | 'similarity'>
+/** A held-out row without its slices. */
+export type CurveRow = Omit<HeldOutRow, 'slices'>
 
 const MAX_POINTS = 100
 /** On each side of the band. */
@@ -48,7 +48,7 @@ export const coverageCurve = (
 ): CurvePoint[] => {
   const traffic = rows
     .filter(({ isTraffic }) => isTraffic)
-    .map((row) => judge({ ...row, slices: [], similarity: 0 }, statistic))
+    .map((row) => judge({ ...row, slices: [] }, statistic))
   const cuts = cutsOf(
     traffic.filter(({ deferred }) => deferred === null),
     burstMs

@@ -25,8 +25,6 @@ export interface JudgedAnswer extends AnswerLogprobs {
   agrees: boolean
   /** with the first fresh answer of the upstream; null where none was bought */
   agreesToday: boolean | null
-  /** to the logged answer, 0 to 1; a figure to look at */
-  similarity: number
   /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
   /** what is wrong with it when the client may have its beginning (`asStreamed`); absent: nothing is found so late */
@@ -95,7 +93,6 @@ export interface ArmFigures {
   /** share of agreement over the rows that are not deferred, as if all of them were answered */
   agreement: number
   /** of the same rows, to look at */
-  meanSimilarity: number
   /** one-sided 95 % lower bound on (adapted − upstream) agreement over the same rows */
   differenceBound: number
   confidence: ConfidenceStatistic
@@ -146,8 +143,7 @@ const mean = (values: number[]): number =>
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-export type JudgedRow = RankedRow &
-  Pick<HeldOutRow, 'deferred' | 'foundLate' | 'similarity' | 'slices'>
+export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'foundLate' | 'slices'>
 
 /**
  * With fresh answers the adapted answer and the second fresh one are compared with the first, else the adapted
@@ -167,7 +163,6 @@ export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic): JudgedRo
     isUnseen: row.isUnseen,
     deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
     ...(row.foundLate !== undefined && { foundLate: row.foundLate }),
-    similarity: row.similarity,
     slices: row.slices,
   }
 }
@@ -329,7 +324,6 @@ export const armFigures = (
       foundLate: countReasons(traffic, ({ foundLate }) => foundLate),
     }),
     agreement: mean(possible.map((row) => Number(row.agrees))),
-    meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
     confidence: statistic,
     threshold: chosen?.threshold ?? null,

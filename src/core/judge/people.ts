@@ -89,7 +89,7 @@ export const ratingOrder = <Answer extends Pick<SampledAnswer, 'isFlagged'>>(
 /** What is known of an audited answer without its text. */
 export type AuditedAnswer = Pick<
   StoredPair,
-  'place' | 'recordId' | 'at' | 'conversation' | 'outcome' | 'similarity' | 'rating' | 'drawn'
+  'place' | 'recordId' | 'at' | 'conversation' | 'outcome' | 'isEqual' | 'rating' | 'drawn'
 >
 
 interface PeopleAnswer extends SampledAnswer {
@@ -107,9 +107,9 @@ export interface PeopleSample {
 const isRated = ({ rating }: AuditedAnswer): boolean => rating !== null
 
 /** Of equal answers neither is right alone, so they are not bad and need no person. */
-const isBad = ({ rating, similarity }: AuditedAnswer): boolean | null => {
+const isBad = ({ rating, isEqual }: AuditedAnswer): boolean | null => {
   if (rating !== null) return rating === 'upstream'
-  return similarity === 1 ? false : null
+  return isEqual ? false : null
 }
 
 const answerOf = (pair: AuditedAnswer): PeopleAnswer => ({

@@ -117,7 +117,6 @@ const RECORD = members({
 const ANSWER = members({
   agrees: FLAG,
   agreesToday: nullable(FLAG),
-  similarity: SHARE,
   logprobSum: nullable(NUMBER),
   logprobMin: nullable(NUMBER),
   longLogprobs: optional(members({ mean: NUMBER, window: NUMBER, first: NUMBER })),

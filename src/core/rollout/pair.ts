@@ -57,8 +57,8 @@ export interface Pair {
   answer: string
   /** numbers of its parts in the plan (`core/route/parts.ts`); none after its record was forgotten */
   parts: number[]
-  /** of both answers, 0 to 1 */
-  similarity: number
+  /** the two answers are equal by the rules of the plan, whatever a judge says of them */
+  isEqual: boolean
   /** by the statistic of the route; null without an answer */
   confidence: number | null
   /** the upstream's second answer; null when none was bought */
@@ -99,7 +99,7 @@ export type WatchedPair = JudgedPair &
   Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel' | 'parts'>
 
 /** A watched pair, with what decides whether a person has to rate it. */
-export type ReadPair = WatchedPair & Pick<StoredPair, 'recordId' | 'similarity'>
+export type ReadPair = WatchedPair & Pick<StoredPair, 'recordId' | 'isEqual'>
 
 /**
  * A pair as evidence. On a judged route people's ratings are a promise of their own, and no evidence of the judge's:

@@ -187,7 +187,6 @@ export const heldOutRows = (
     return {
       agrees,
       agreesToday: null,
-      similarity: Number(agrees),
       logprobSum: logprob,
       logprobMin: logprob,
       deferred: isProven(proven, exchange.kind) ? deferred : 'kind-not-proven',

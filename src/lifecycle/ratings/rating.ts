@@ -27,7 +27,6 @@ interface RevealedPair {
   lora: Place
   outcome: PairOutcome
   reason: string | null
-  similarity: number
   confidence: number | null
   /** null when none was bought, or when it was deleted */
   secondUpstreamAnswer: string | null
@@ -80,7 +79,6 @@ const shown = (
             lora,
             outcome: pair.outcome,
             reason: pair.reason,
-            similarity: pair.similarity,
             confidence: pair.confidence,
             secondUpstreamAnswer: pair.upstreamAnswer === '' ? null : pair.upstreamAnswer,
             rating,

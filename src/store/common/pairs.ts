@@ -59,7 +59,7 @@ const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairSt
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts, recordId, similarity } = rest
+      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts, recordId, isEqual } = rest
       const traits = {
         drawn,
         ratedAt,
@@ -68,7 +68,7 @@ const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairSt
         upstreamModel,
         parts,
         recordId,
-        similarity,
+        isEqual,
       }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })

@@ -92,9 +92,9 @@ export const answersOf = (
   return records.map(({ id }) => {
     const row = answered.get(id)
     if (row === undefined) return null
-    const { agrees, agreesToday, similarity, logprobSum, logprobMin, longLogprobs, deferred } = row
+    const { agrees, agreesToday, logprobSum, logprobMin, longLogprobs, deferred } = row
     const long = longLogprobs && { longLogprobs }
-    return { agrees, agreesToday, similarity, logprobSum, logprobMin, ...long, deferred }
+    return { agrees, agreesToday, logprobSum, logprobMin, ...long, deferred }
   })
 }
 

@@ -13,7 +13,6 @@ import { textOf } from '../../core/answer/outcome.ts'
 import { factRule } from '../../core/route/early.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
-import { similarity } from '../../core/answer/similarity.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -28,7 +27,7 @@ export const BATCH_ROWS = 16
 
 export type AnsweredRow = Pick<
   EvaluationRow,
-  'answer' | 'logprobSum' | 'logprobMin' | 'longLogprobs' | 'agrees' | 'similarity' | 'deferred'
+  'answer' | 'logprobSum' | 'logprobMin' | 'longLogprobs' | 'agrees' | 'deferred'
 >
 
 const notAsked = (deferred: string): AnsweredRow => ({
@@ -37,7 +36,6 @@ const notAsked = (deferred: string): AnsweredRow => ({
   logprobMin: 0,
   longLogprobs: null,
   agrees: false,
-  similarity: 0,
   deferred,
 })
 
@@ -58,7 +56,6 @@ const answeredRow = (
     ...read,
     longLogprobs: judge === undefined && !streamsEarly ? null : longLogprobs,
     agrees: fault === null && logged !== null && agree(answers, answer, logged),
-    similarity: fault === null && logged !== null ? similarity(answers, answer, logged) : 0,
     deferred: fault,
   }
 }

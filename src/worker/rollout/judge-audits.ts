@@ -84,7 +84,7 @@ const unusable = (recordId: string, reason: string): Pair => ({
   conversation: recordId,
   answer: '',
   parts: [],
-  similarity: 0,
+  isEqual: false,
   confidence: null,
   upstreamAnswer: null,
   chars: 0,
@@ -196,7 +196,7 @@ const judgeOne = async (
     exchange
   )
   const seen: Streamed<typeof row> = route.streamsEarly ? asStreamed(row) : row
-  const { deferred, foundLate, answer, agrees, similarity, ...logprobs } = seen
+  const { deferred, foundLate, answer, agrees, ...logprobs } = seen
   const isBroken = foundLate !== undefined
   const confidence = confidenceOf(route.confidence, logprobs)
   const isSure = confidence >= route.threshold
@@ -208,7 +208,7 @@ const judgeOne = async (
     conversation: conversationOf(exchange),
     answer,
     parts: context.findParts(kind, partNamesOf(plan.answers, answer)),
-    similarity,
+    isEqual: row.agrees,
     confidence: deferred === null && Number.isFinite(confidence) ? confidence : null,
     upstreamAnswer: null,
     ...sightingOf(plan, exchange),

@@ -51,7 +51,7 @@ export const examplePair = (recordId: string, changes: Partial<Pair> = {}): Pair
   conversation: recordId,
   answer: 'intent_of_the_lora',
   parts: [0, 2],
-  similarity: 0,
+  isEqual: false,
   confidence: -0.1,
   chars: 20,
   isNewLabel: null,

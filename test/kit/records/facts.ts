@@ -60,7 +60,6 @@ export const exampleFacts = (
       return {
         agrees,
         agreesToday: isAsked ? agrees : null,
-        similarity: Number(agrees),
         logprobSum: 2 * confidence,
         logprobMin: confidence,
         deferred: random() < 0.05 ? 'not-a-label' : null,

@@ -6,7 +6,6 @@ const HOUR_MS = 3_600_000
 export const heldOutRow = (place: number, changes: Partial<HeldOutRow> = {}): HeldOutRow => ({
   agrees: true,
   agreesToday: null,
-  similarity: Number(changes.agrees ?? true),
   logprobSum: 0,
   logprobMin: 0,
   deferred: null,

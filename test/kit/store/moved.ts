@@ -79,7 +79,7 @@ const fillLog = async (store: Store): Promise<void> => {
 const fillAudits = async ({ pairs, feedback }: Store): Promise<void> => {
   await pairs.judge([
     examplePair('record-101', { answer: 'with \0', costUsd: 0.01 }),
-    examplePair('record-103', { outcome: 'agreed', similarity: 1 }),
+    examplePair('record-103', { outcome: 'agreed', isEqual: true }),
   ])
   await pairs.rate('record-101', 'lora', 5_000)
   const given = { rating: 'bad', at: 7_000 } as const

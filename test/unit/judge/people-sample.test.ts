@@ -18,7 +18,7 @@ const audits = (
     at: 1_000 * index,
     conversation: String(index),
     outcome: index % 10 === 0 ? 'disagreed' : 'agreed',
-    similarity: 0.5,
+    isEqual: false,
     rating: null,
     drawn: 1,
     ...change(index),
@@ -80,7 +80,7 @@ describe('the sample that people rate', () => {
 
   it('needs no person for equal answers, and believes one who rates them', () => {
     const { answers } = sampleOf(
-      audits(3, (index) => ({ similarity: 1, ...(index === 0 && { rating: 'upstream' }) }))
+      audits(3, (index) => ({ isEqual: true, ...(index === 0 && { rating: 'upstream' }) }))
     )
     expect(answers.map(({ isBad }) => isBad)).toEqual([true, false, false])
   })

@@ -24,7 +24,6 @@ const request = (
 const textRow = (i: number): HeldOutRow & { fresh: FreshAnswers } => ({
   agrees: false,
   agreesToday: false,
-  similarity: 0.5,
   logprobSum: -i / 1000,
   logprobMin: -i / 1000,
   deferred: null,

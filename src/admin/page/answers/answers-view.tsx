@@ -63,7 +63,7 @@ const Badges = (answer: ShownAnswer) => (
         <Badge tone={tone}>{words}</Badge>{' '}
       </>
     ))}
-    similarity {percent(answer.similarity)}, probability {percent(Math.exp(answer.confidence))}
+    probability {percent(Math.exp(answer.confidence))}
     {answer.fieldsApart.length > 0 && (
       <>
         ; differs in <Line text={answer.fieldsApart.join(', ')} chars={300} />

@@ -88,9 +88,8 @@ interface RevealedPairProps {
 type FactsProps = Pick<RevealedPairProps, 'revealed' | 'model' | 'isJudged'>
 
 const Facts = ({ revealed, model, isJudged }: FactsProps) => {
-  const { outcome, reason, similarity, confidence, rating } = revealed
+  const { outcome, reason, confidence, rating } = revealed
   const facts = [
-    ...(outcome === 'unusable' ? [] : [`similarity ${percent(similarity)}`]),
     ...(confidence === null ? [] : [`probability ${percent(Math.exp(confidence))}`]),
     ...(rating === null ? [] : [ratingText(rating, model)]),
   ]

@@ -33,7 +33,7 @@ const blockOf = (example: HeldOutExample): string =>
     `query      ${example.query ?? DELETED}`,
     `upstream   ${example.promptedAnswer ?? example.outcome ?? DELETED}`,
     `lora       ${example.adaptedAnswer}`,
-    `${example.agrees ? 'agrees' : 'disagrees'}, similarity ${example.similarity.toFixed(3)}, confidence ${example.confidence.toFixed(3)}`,
+    `${example.agrees ? 'agrees' : 'disagrees'}, confidence ${example.confidence.toFixed(3)}`,
     ...(example.fieldsApart.length === 0
       ? []
       : [`differs in ${example.fieldsApart.map(visibleName).join(', ')}`]),

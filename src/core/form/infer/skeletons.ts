@@ -3,7 +3,7 @@
  * (`core/detect/building/align.ts`) looks for lines that all samples share; these texts are short, and of several
  * kinds, so words are aligned, and kinds that align badly stay apart.
  */
-import { countsOf, overlapOf } from '../../counts.ts'
+import { countsOf } from '../../counts.ts'
 import { hasLetters, wordsOf } from '../words.ts'
 
 /** Constant pieces and holes. */
@@ -127,6 +127,16 @@ interface Open {
 const MAX_ALIGNED = 3
 
 /** Puts a text to the skeleton that it is most like, or opens a new one. */
+/** Items that two bags have in common, each as often as it is in both. */
+const overlapOf = <Item>(
+  one: ReadonlyMap<Item, number>,
+  other: ReadonlyMap<Item, number>
+): number => {
+  let shared = 0
+  for (const [item, count] of one) shared += Math.min(count, other.get(item) ?? 0)
+  return shared
+}
+
 const file = (open: Open[], { tokens, words }: Group, similarity: number): void => {
   const bag = bagOf(tokens)
   const own = wordsIn(tokens)

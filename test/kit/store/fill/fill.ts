@@ -51,7 +51,7 @@ const judged = ({ recordId }: WaitingAudit, index: number): Pair => ({
   conversation: recordId,
   answer: 'label',
   parts: [index % 77],
-  similarity: index % 25 === 0 ? 0.2 : 1,
+  isEqual: index % 25 !== 0,
   confidence: -0.1,
   upstreamAnswer: null,
   chars: 120,
