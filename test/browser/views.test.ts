@@ -101,55 +101,6 @@ describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
     }
   })
 
-  it('are gone through by keys, unless a person types or has turned them off', async () => {
-    const focused = () => tab.evaluate<string>('document.activeElement.outerHTML.slice(0, 200)')
-    const rows = tab.locator('tbody tr a:has(time)')
-    await open('/records')
-    await tab.keyboard.press('j')
-    await tab.keyboard.press('j')
-    expect(await focused()).toContain(await rows.nth(1).getAttribute('href'))
-    await tab.keyboard.press('k')
-    expect(await focused()).toContain(await rows.nth(0).getAttribute('href'))
-    await tab.keyboard.press('/')
-    expect(await focused()).toContain('name="text"')
-    await tab.keyboard.type('j?/')
-    expect(await tab.locator('input[name=text]').inputValue()).toBe('j?/')
-    await tab.locator('main').focus()
-    await tab.keyboard.press('?')
-    await tab.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
-    expect(await findingsOf(tab)).toEqual([])
-    await tab.keyboard.press('Escape')
-    await tab.locator('dialog').waitFor({ state: 'detached' })
-    await open('')
-    await tab.locator('summary', { hasText: 'This browser' }).click()
-    await tab.getByLabel(/j and k move through/).uncheck()
-    await tab.getByRole('button', { name: 'Save in this browser' }).click()
-    await open('/records')
-    await tab.keyboard.press('j')
-    expect(await focused()).toContain('<body')
-    expect(said).toEqual([])
-  })
-
-  it('have the theme that a person chose, also in plots', async () => {
-    await tab.emulateMedia({ colorScheme: 'light' })
-    const line = () =>
-      tab.evaluate<string>(
-        `getComputedStyle(document.documentElement).getPropertyValue('--first') + ' ' +
-          getComputedStyle(document.body).backgroundColor`
-      )
-    expect(await line()).toBe('rgb(19, 83, 171) rgb(251, 251, 250)')
-    await open('')
-    await tab.locator('summary', { hasText: 'This browser' }).click()
-    await tab.getByLabel('dark').check()
-    await tab.getByRole('button', { name: 'Save in this browser' }).click()
-    await tab.locator('html[data-theme=dark]').waitFor()
-    expect(await line()).toBe('rgb(138, 184, 255) rgb(21, 23, 26)')
-    expect(await findingsOf(tab)).toEqual([])
-    await tab.locator('summary', { hasText: 'This browser' }).click()
-    await tab.getByLabel('system').check()
-    await tab.getByRole('button', { name: 'Save in this browser' }).click()
-  })
-
   it('save what fits a filter, of a log that is searched in text', async () => {
     await open('/records')
     await tab.getByLabel('Text of question').fill('nowhere in this log')

@@ -57,13 +57,9 @@ describe('decisions', () => {
     ['one in training', { name: 'training', arm: 0, stage: 0 }, []],
     ['one in the test', { name: 'evaluating' }, ['Reject']],
     ['approval', { name: 'approval' }, ['Approve', 'Reject']],
-    [
-      'canary',
-      CANARY,
-      ['Approve the next stage', 'Pause', 'Roll back', 'Retire', 'Internalize again'],
-    ],
-    ['full route', FULL, ['Pause', 'Roll back', 'Change the share', 'Retire', 'Internalize again']],
-    ['paused route', PAUSED, ['Resume', 'Roll back', 'Retire', 'Internalize again']],
+    ['canary', CANARY, ['Approve the next stage', 'Pause', 'Roll back', 'Internalize again']],
+    ['full route', FULL, ['Pause', 'Roll back', 'Change the share', 'Internalize again']],
+    ['paused route', PAUSED, ['Resume', 'Roll back', 'Internalize again']],
     ['retired one', { name: 'retired', reason: saidBy('x') }, ['Approve', 'Internalize again']],
     [
       'one that its evidence took back',
@@ -79,8 +75,8 @@ describe('decisions', () => {
 
   it.each<[string, InternalizationState, string | null, string[]]>([
     ['approval', { name: 'approval' }, 'Approve', []],
-    ['canary', CANARY, null, ['Retire', 'Internalize again']],
-    ['paused route', PAUSED, 'Resume', ['Retire', 'Internalize again']],
+    ['canary', CANARY, null, ['Internalize again']],
+    ['paused route', PAUSED, 'Resume', ['Internalize again']],
     ['rejected one', { name: 'rejected', reason: saidBy('x') }, 'Internalize again', []],
   ])('have at most one that stands out, and rare ones behind the others: %s', async (...given) => {
     const [, state, main, rare] = given
@@ -90,7 +86,6 @@ describe('decisions', () => {
     expect(standOut).toEqual(main === null ? [] : [main])
     const more = markup.split('<summary>More</summary>')[1] ?? ''
     expect(verbsIn(more)).toEqual(rare)
-    expect(markup).not.toMatch(/<summary class="bad">Retire/)
   })
 
   it('stand out in the next stage once the evidence for it is there', async () => {
@@ -211,20 +206,22 @@ describe('decisions', () => {
 
   it.each([
     ['reject', { name: 'approval' } as const, 'rejected'],
-    ['roll-back', CANARY, 'retired'],
-    ['retire', CANARY, 'retired'],
-  ])('need a reason to %s, which the state then has', async (name, state, ended) => {
+    ['roll back', CANARY, 'retired'],
+  ])('need a reason to %s, which the state then has', async (_, state, ended) => {
     await create(state)
-    expect((await decide(name)).status).toBe(400)
-    expect((await decide(name, { reason: ' ' })).status).toBe(400)
+    expect((await decide('roll-back')).status).toBe(400)
+    expect((await decide('roll-back', { reason: ' ' })).status).toBe(400)
     expect(await stateOf()).toEqual(state)
-    await decide(name, { reason: 'two teams are confused' })
+    await decide('roll-back', { reason: 'two teams are confused' })
     expect(await stateOf()).toMatchObject({ name: ended, reason: saidBy('two teams are confused') })
     expect(await page.view(VIEW)).toContain('two teams are confused')
     expect(await page.store.routes.list()).toEqual([])
   })
 
-  it('restore the route before by a rollback, and not by retiring', async () => {
+  it.each([
+    ['restore the route before by a rollback', {}, 'live'],
+    ['keep it retired where a person says so', { keep: 'yes' }, 'retired'],
+  ])('%s', async (_, fields, before) => {
     await create({ name: 'approval' })
     await decide('approve', { share: '0.05' })
     const next = exampleApproved('b', { state: { name: 'approval' } })
@@ -233,15 +230,15 @@ describe('decisions', () => {
     page.clock.now++
     await page.submit(other, `${other}/approve`, { share: '0.05' })
     expect((await stateOf()).name).toBe('retired')
-    await page.submit(other, `${other}/roll-back`, { reason: 'worse' })
+    await page.submit(other, `${other}/roll-back`, { reason: 'worse', ...fields })
     expect((await stateOf('b')).name).toBe('retired')
-    expect((await stateOf()).name).toBe('live')
+    expect((await stateOf()).name).toBe(before)
   })
 
   it('take a rollback from a page that is out of date only of its own route', async () => {
     await create(CANARY)
     const token = /name="form-token" value="([^"]+)"/.exec(await page.view(VIEW))![1]!
-    await decide('retire', { reason: 'x' })
+    await decide('roll-back', { reason: 'x' })
     const successor = exampleApproved('b', { state: CANARY })
     await page.store.internalizations.create(successor)
     const response = await page.post(`${VIEW}/roll-back`, { 'form-token': token, reason: 'x' })
@@ -261,12 +258,12 @@ describe('decisions', () => {
 
   it('refuse a reason that is longer than the history keeps', async () => {
     await create({ name: 'approval' })
-    expect((await decide('reject', { reason: 'x'.repeat(301) })).status).toBe(400)
+    expect((await decide('roll-back', { reason: 'x'.repeat(301) })).status).toBe(400)
   })
 
   it('reject one that has no verdict yet', async () => {
     await page.store.internalizations.create(exampleInternalization('a'))
-    await decide('reject', { reason: 'not now' })
+    await decide('roll-back', { reason: 'not now' })
     expect(await stateOf()).toEqual({ name: 'rejected', reason: saidBy('not now') })
   })
 })

@@ -32,18 +32,6 @@ describe('settings', () => {
     expect(markup).not.toMatch(/<script>|\u202E/)
   })
 
-  it('keep a theme in the browser, and turn its keys off, in every view', async () => {
-    expect(await page.view('/admin')).toMatch(/<html lang="en" data-theme="system">/)
-    const path = '/admin/browser'
-    const response = await page.submit('/admin', path, { theme: 'dark' })
-    expect([response.status, response.headers.get('location')]).toEqual([303, '/admin'])
-    const dark = '<html lang="en" data-theme="dark" data-keys="off">'
-    for (const view of ['/admin', '/admin/jobs', '/admin/sign-in'])
-      expect(await page.view(view)).toContain(dark)
-    await page.submit('/admin', path, { theme: '"><script>', keys: 'on' })
-    expect(await page.view('/admin')).toContain('<html lang="en" data-theme="system">')
-  })
-
   it('have the description of the API beside them', async () => {
     expect(await page.view('/admin')).toContain('href="/admin/openapi.json"')
     const text = await page.view('/admin/openapi.json')

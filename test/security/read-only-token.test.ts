@@ -233,7 +233,6 @@ const OPEN = [
   'GET /admin',
   'GET /admin/templates',
   'GET /admin/live',
-  'POST /admin/browser',
   'POST /admin/sign-out',
   'GET /admin/api/status',
   'GET /admin/api/savings',

@@ -13,7 +13,6 @@ const READ_ROUTES: readonly (readonly [method: string, path: string])[] = [
   ['GET', '/admin'],
   ['GET', '/admin/templates'],
   ['GET', '/admin/live'],
-  ['POST', '/admin/browser'],
   ['POST', '/admin/sign-out'],
 ]
 

@@ -5,7 +5,6 @@ import type { Assets } from './assets.ts'
 import { mayUse } from '../access/roles.ts'
 import { BASE } from './env.ts'
 import type { Session } from '../access/sessions.ts'
-import type { Preferences } from './preferences.ts'
 import { TOKEN_FIELD } from './parts/form.tsx'
 
 /**
@@ -87,7 +86,6 @@ const Navigation = ({ current, role }: NavigationProps) => (
 export interface LayoutProps {
   title: string
   assets: Assets
-  preferences: Preferences
   /** null: nobody is signed in, and there is no navigation */
   signedIn: {
     session: Session
@@ -99,14 +97,10 @@ export interface LayoutProps {
   children?: Child
 }
 
-export const Layout = ({ title, assets, preferences, signedIn, children }: LayoutProps) => (
+export const Layout = ({ title, assets, signedIn, children }: LayoutProps) => (
   <>
     {raw('<!DOCTYPE html>')}
-    <html
-      lang="en"
-      data-theme={preferences.theme}
-      data-keys={preferences.hasKeys ? undefined : 'off'}
-    >
+    <html lang="en">
       <Head title={title} assets={assets} />
       <body hx-boost="true">
         <a class="skip" href="#main">

@@ -21,7 +21,6 @@ import { addLive, sharedRevision } from './live.ts'
 import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
 import { visibleText } from './parts/visible-text.ts'
-import { preferencesOf } from './preferences.ts'
 import { addAnswers } from './answers/answers-view.tsx'
 import { addForget } from './forget/forget-view.tsx'
 import { addInternalization } from './internalization/internalization-view.tsx'
@@ -115,12 +114,7 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
     if (retryAfterSeconds !== null) context.header('retry-after', String(retryAfterSeconds))
     const said = error.code === 'internal' ? 'internal error' : message
     return context.html(
-      <Layout
-        title="That did not work"
-        assets={assets}
-        preferences={preferencesOf(context)}
-        signedIn={null}
-      >
+      <Layout title="That did not work" assets={assets} signedIn={null}>
         <Notice tone="bad">{visibleText(said)}</Notice>
         <p>
           <a href={cameFrom(context.req.header('referer'))}>Back</a>

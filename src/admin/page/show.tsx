@@ -2,7 +2,6 @@
 import type { PageContext } from './env.ts'
 import type { Child } from 'hono/jsx'
 import { Layout, type SectionPath } from './layout.tsx'
-import { preferencesOf } from './preferences.ts'
 
 /** Asked by the script, the browser is sent there: the script would take the text for markup. */
 export const plainText = (context: PageContext, text: string, filename: string) => {
@@ -25,12 +24,7 @@ interface View {
 export const show = (context: PageContext, { title, section, content }: View) => {
   const { session, formToken, assets, revision } = context.var
   return context.html(
-    <Layout
-      title={title}
-      assets={assets}
-      preferences={preferencesOf(context)}
-      signedIn={{ session, formToken, section, revision }}
-    >
+    <Layout title={title} assets={assets} signedIn={{ session, formToken, section, revision }}>
       {content}
     </Layout>
   )

@@ -9,7 +9,6 @@ import { Layout } from './layout.tsx'
 import { Notice } from './parts/figures.tsx'
 import { formText } from './form-text.ts'
 import { isSecure } from './address.ts'
-import { preferencesOf, type Preferences } from './preferences.ts'
 
 export const COOKIE = 'promptintern-session'
 export const SIGN_IN = `${BASE}/sign-in`
@@ -18,13 +17,12 @@ const MAX_NAME_CHARS = 40
 
 interface SignInProps {
   assets: Assets
-  preferences: Preferences
   next: string
   mistake?: string
 }
 
-const SignIn = ({ assets, preferences, next, mistake }: SignInProps) => (
-  <Layout title="Sign in" assets={assets} preferences={preferences} signedIn={null}>
+const SignIn = ({ assets, next, mistake }: SignInProps) => (
+  <Layout title="Sign in" assets={assets} signedIn={null}>
     <form method="post" action={SIGN_IN} class="sign-in" hx-boost="false">
       {mistake !== undefined && <Notice tone="bad">{mistake}</Notice>}
       <label for="token">Admin token</label>
@@ -61,13 +59,7 @@ export const addSignIn = (
   { sessions, assets }: { sessions: Sessions; assets: Assets }
 ): void => {
   app.get('/sign-in', (context) =>
-    context.html(
-      <SignIn
-        assets={assets}
-        preferences={preferencesOf(context)}
-        next={nextOf(context.req.query('next') ?? '')}
-      />
-    )
+    context.html(<SignIn assets={assets} next={nextOf(context.req.query('next') ?? '')} />)
   )
 
   app.post('/sign-in', async (context) => {
@@ -76,15 +68,7 @@ export const addSignIn = (
     const role = gate.judge(formText(form, 'token').trim(), addressOf(context.env?.incoming))
     if (role === null) {
       const mistake = 'This is not an admin token of this server.'
-      return context.html(
-        <SignIn
-          assets={assets}
-          preferences={preferencesOf(context)}
-          next={next}
-          mistake={mistake}
-        />,
-        401
-      )
+      return context.html(<SignIn assets={assets} next={next} mistake={mistake} />, 401)
     }
     const { session, cookie } = sessions.begin(role, nameOf(formText(form, 'name')))
     setCookie(context, COOKIE, cookie, {

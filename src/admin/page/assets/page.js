@@ -120,57 +120,6 @@ const begin = () => {
   listen()
 }
 
-/** To the first link of the row that is so many rows further. */
-const goInList = (rows) => {
-  const links = [...document.querySelectorAll('main tbody tr')].flatMap(
-    (row) => row.querySelector('a') ?? []
-  )
-  const at = links.findIndex((link) => link.closest('tr').contains(document.activeElement))
-  const to = at < 0 ? (rows > 0 ? 0 : links.length - 1) : at + rows
-  links[Math.min(Math.max(to, 0), links.length - 1)]?.focus()
-}
-
-const showKeys = () => {
-  const dialog = document.createElement('dialog')
-  const heading = document.createElement('h2')
-  heading.id = 'keys-of-the-page'
-  heading.textContent = 'Keyboard shortcuts'
-  dialog.setAttribute('aria-labelledby', heading.id)
-  const list = document.createElement('ul')
-  for (const [key, { says }] of Object.entries(KEYS)) {
-    const item = document.createElement('li')
-    item.textContent = `${key}: ${says}`
-    list.append(item)
-  }
-  const button = document.createElement('button')
-  button.textContent = 'Close'
-  button.addEventListener('click', () => dialog.close())
-  dialog.addEventListener('close', () => dialog.remove())
-  dialog.append(heading, list, button)
-  document.body.append(dialog)
-  dialog.showModal()
-}
-
-const KEYS = {
-  j: { says: 'next row of the list', act: () => goInList(1) },
-  k: { says: 'previous row of the list', act: () => goInList(-1) },
-  '/': {
-    says: 'search',
-    act: () => document.querySelector('form[role=search] :is(input, select)')?.focus(),
-  },
-  '?': { says: 'this list; turn the shortcuts off in Settings', act: showKeys },
-}
-
-document.addEventListener('keydown', (event) => {
-  const { key, target, ctrlKey, metaKey, altKey } = event
-  const isTyped =
-    ctrlKey || metaKey || altKey || target.closest('input, select, textarea, dialog') !== null
-  if (isTyped || !Object.hasOwn(KEYS, key) || document.documentElement.dataset.keys === 'off')
-    return
-  event.preventDefault()
-  KEYS[key].act()
-})
-
 document.addEventListener('visibilitychange', () => {
   const wasClosed = events === null
   listen()

@@ -3,7 +3,6 @@ import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { originOf } from '../address.ts'
 import { plainText, show } from '../show.tsx'
-import { preferencesOf } from '../preferences.ts'
 import { Attention } from './attention.tsx'
 import { Checklist, loadChecklist } from './checklist.tsx'
 import { PERIOD_NAMES, PERIODS, type PeriodName } from '../../../core/cost/periods.ts'
@@ -11,7 +10,7 @@ import { loadOverview } from './load-overview.ts'
 import { FailedShare } from './health.tsx'
 import { PeriodFigures, Periods, Plots } from './period.tsx'
 import { Routes } from './routes.tsx'
-import { addBrowser, BrowserForm, ServerSettings } from './settings.tsx'
+import { ServerSettings } from './settings.tsx'
 import { Fold } from '../parts/fold.tsx'
 import { Savings } from './savings.tsx'
 
@@ -49,7 +48,6 @@ export const addOverview: AddView = (app, deps) => {
           </Fold>
         )}
         {isFull(context) && <ServerSettings settings={deps.settings()} />}
-        <BrowserForm {...preferencesOf(context)} formToken={context.get('formToken')} />
       </>
     )
     return show(context, { title: 'Overview', section: '', content })
@@ -58,6 +56,4 @@ export const addOverview: AddView = (app, deps) => {
   app.get('/openapi.json', (context) =>
     plainText(context, JSON.stringify(deps.apiDocument(), null, 2), 'openapi.json')
   )
-
-  addBrowser(app, deps)
 }

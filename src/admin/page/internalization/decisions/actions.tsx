@@ -120,18 +120,16 @@ const rollingBack = ({ model }: ActionsProps): Decision => ({
   says: `It is taken out of service at once. If it replaced another route, that one answers again; if not, ${model} answers everything.`,
   reason: 'required',
   tone: 'bad',
-})
-
-const retiring = ({ model }: ActionsProps): Decision => ({
-  name: 'retire',
-  verb: 'Retire',
-  says: `It is taken out of service at once, and ${model} answers everything. No earlier route comes back.`,
-  reason: 'required',
-  isRare: true,
+  children: (
+    <label class="check">
+      <input type="checkbox" name="keep" value="yes" /> No earlier route comes back: {model} answers
+      everything.
+    </label>
+  ),
 })
 
 const rejecting = (): Decision => ({
-  name: 'reject',
+  name: 'roll-back',
   verb: 'Reject',
   says: 'It never goes live. This is final; a new internalization can begin afterwards.',
   reason: 'required',
@@ -163,7 +161,7 @@ export const decisionsOf = (props: ActionsProps): Decision[] => {
     live.isPaused ? [resuming(props, live)] : [sharing(props, live), pausing(props)]
   return [
     ...(canGoLive(row) ? [approval(props)] : []),
-    ...(stage === null ? [] : [...ofShare(stage), rollingBack(props), retiring(props)]),
+    ...(stage === null ? [] : [...ofShare(stage), rollingBack(props)]),
     ...(name === 'candidate' || name === 'evaluating' || name === 'approval' ? [rejecting()] : []),
     ...(stage !== null || name === 'retired' || name === 'rejected' || name === 'failed'
       ? [again(props)]

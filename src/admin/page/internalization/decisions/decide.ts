@@ -9,13 +9,13 @@ import { firstShare } from '../../../../core/rollout/stages.ts'
 import { AppError } from '../../../../errors.ts'
 import { approve } from '../../../../lifecycle/approve.ts'
 import { pause, resume } from '../../../../lifecycle/pause.ts'
-import { reject, retire, rollBack, type PromotionContext } from '../../../../lifecycle/promote.ts'
+import { takeBack, type PromotionContext } from '../../../../lifecycle/promote.ts'
 import type { AdminDeps } from '../../../deps.ts'
 import { readInternalization } from '../../../../views/internalization.ts'
 import { readTemplate } from '../../../../views/template.ts'
 import { internalizationPath } from '../../address.ts'
 import { causeOf, type AddView } from '../../env.ts'
-import { noteOf } from '../../form-text.ts'
+import { formText, noteOf } from '../../form-text.ts'
 import { NOTHING_COMPARED } from './actions.tsx'
 import { shareIn } from './share-fields.tsx'
 
@@ -47,11 +47,10 @@ const approveIt: Decide = async ({ deps: { store }, row, form, context }) => {
   return row.id
 }
 
-const rollItBack: Decide = async ({ deps: { store }, row, form, context }) => {
-  const reason = requiredReason(form)
-  if (row.state.name !== 'live')
-    throw new AppError('invalid-state', `internalization ${row.id} is not live any more`)
-  await rollBack(store, row.templateVersion, reason, context)
+/** What a page that is out of date shows as live may have ended: then it is refused. */
+const takeItBack: Decide = async ({ deps: { store }, row, form, context }) => {
+  const keepPreviousRetired = formText(form, 'keep') === 'yes'
+  await takeBack(store, row, { reason: requiredReason(form), keepPreviousRetired }, context)
   return row.id
 }
 
@@ -64,25 +63,19 @@ const internalizeAgain: Decide = async ({ deps, row, form, context: { by, now } 
 
 const DECISIONS: Record<string, Decide> = {
   approve: approveIt,
-  'roll-back': rollItBack,
+  'roll-back': takeItBack,
   internalize: internalizeAgain,
   pause: async ({ deps: { store }, row, context }) => (await pause(store, row, context)).id,
   resume: async ({ deps: { store }, row, context }) => (await resume(store, row, context)).id,
-  reject: async ({ deps: { store }, row, form, context }) =>
-    (await reject(store, row, requiredReason(form), context)).id,
-  retire: async ({ deps: { store }, row, form, context }) =>
-    (await retire(store, row, requiredReason(form), context)).id,
 }
-
-/** Those whose reason is in the state itself, and not beside it. */
-const HAS_REASON_IN_STATE = new Set(['reject', 'retire', 'roll-back'])
 
 export const addDecisions: AddView = (app, deps) => {
   for (const [name, decide] of Object.entries(DECISIONS))
     app.post(`/internalizations/:id/${name}`, async (context) => {
       const row = await readInternalization(deps.store, context.req.param('id'))
       const form = await context.req.parseBody()
-      const note = HAS_REASON_IN_STATE.has(name) ? undefined : noteOf(form)
+      // of what is taken back, the reason stands in the state itself
+      const note = name === 'roll-back' ? undefined : noteOf(form)
       const id = await decide({
         deps,
         row,
