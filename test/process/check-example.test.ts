@@ -1,6 +1,6 @@
-/** The checker of SQL that docs/check.md gives, as the page has it. */
+/** The checker of SQL that docs/check.md names. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openChecker } from '../../src/check/checker.ts'
@@ -16,15 +16,12 @@ CREATE TABLE seat (course_id INT, student INT);`
 const HAS_PYTHON = spawnSync('python3', ['-c', 'import sqlite3']).status === 0
 
 beforeAll(() => {
-  const page = readFileSync(fromRoot('docs/check.md'), 'utf8')
-  const [, example] = /^```python\n(.*?)^```$/ms.exec(page)!
-  writeFileSync(join(folder, 'check_sql.py'), example!)
   writeFileSync(join(folder, 'schema.sql'), SCHEMA)
 })
 
 const verdictOf = (logged: string, answer: string) =>
   openChecker(
-    { kind: 'command', setting: `python3 "${join(folder, 'check_sql.py')}"`, limitMs: 60_000 },
+    { kind: 'command', setting: `python3 "${fromRoot('deploy/check_sql.py')}"`, limitMs: 60_000 },
     { env: { PATH: process.env.PATH, CHECK_SCHEMA: join(folder, 'schema.sql') }, fetch }
   ).ask({ query: 'q', messages: [{ role: 'user', content: 'q' }], logged, answer })
 

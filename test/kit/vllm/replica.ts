@@ -8,7 +8,7 @@ import { splitCommand } from './itself.ts'
 
 const POLL_MS = 100
 
-/** docs/gpu.md has them for a real model. */
+/** deploy/vllm.service has them for a real model. */
 const ARGUMENTS = [
   '--served-model-name tiny --host 127.0.0.1 --dtype float32 --generation-config vllm',
   '--max-model-len 512 --max-num-batched-tokens 2048 --gpu-memory-utilization 0.1',
