@@ -63,6 +63,9 @@ type RuleName = keyof typeof RULES
 /** Rules that are applied one behind the other; one or two. */
 export type Chain = [RuleName] | [RuleName, RuleName]
 
+const DATES = ['date', 'date-day-first', 'date-month-first'] as const
+const ORDERS = ['day/month/year', 'month/day/year', 'day.month.year'] as const
+
 /** The first that explains a field is its chain: a simpler one must stand before. */
 export const CHAINS: readonly Chain[] = [
   ['identity'],
@@ -117,15 +120,7 @@ export const CHAINS: readonly Chain[] = [
   ['number-with-comma', 'one-decimal'],
   ['number-with-comma', 'two-decimals'],
   ['currency', 'lower'],
-  ['date', 'day/month/year'],
-  ['date', 'month/day/year'],
-  ['date', 'day.month.year'],
-  ['date-day-first', 'day/month/year'],
-  ['date-day-first', 'month/day/year'],
-  ['date-day-first', 'day.month.year'],
-  ['date-month-first', 'day/month/year'],
-  ['date-month-first', 'month/day/year'],
-  ['date-month-first', 'day.month.year'],
+  ...DATES.flatMap((date) => ORDERS.map((order): Chain => [date, order])),
 ]
 
 /** What the chain reads; null: it keeps all letters and digits. */
