@@ -81,7 +81,6 @@ const sliceSchema = z.object({
   agreement: z.number(),
   lowerBound: z.number().describe('one-sided, 95 %'),
   upstreamAgreement: z.number().describe('with itself'),
-  pValue: z.number().describe('of a loss of at most ten points, Holm-adjusted'),
   holds: z.boolean(),
 })
 

@@ -318,7 +318,6 @@ describe('admin API', () => {
         agreement: 0.95,
         lowerBound: 0.89,
         upstreamAgreement: 1,
-        pValue: 1,
         holds: true,
       }
       const arms = verdict!.arms.map((arm) => ({ ...arm, slices: [slice] }))

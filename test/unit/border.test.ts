@@ -243,10 +243,8 @@ describe('the borders that pairs may prove', () => {
       { arm: 'label-head', statistic: 'sum', rows },
       {
         margin: MARGIN,
-        alpha: 0.05,
         armAlpha: 0.04,
         minCoverage: 0.1,
-        usedMargin: 0.6,
         burstMs: 0,
       }
     )

@@ -49,22 +49,9 @@ describe('sliceFigures', () => {
     ])
   })
 
-  it('gives the chance of such a loss, adjusted for the number of slices', () => {
-    // P(X ≤ 48 | 60, 0.9) = 0.01458
-    const alone = sliceFigures(rowsOf(['a'], 60, 48), 0)[0]!.pValue
-    expect(alone).toBeCloseTo(0.01458, 5)
-    const others = Array.from({ length: 9 }, (_, i) => rowsOf([`other ${i}`], 60, 60)).flat()
-    expect(sliceFigures([...rowsOf(['a'], 60, 48), ...others], 0)[0]!.pValue).toBeCloseTo(
-      10 * alone,
-      9
-    )
-    // an upstream that never agrees with itself leaves nothing to lose
+  it('never fails where the upstream does not agree with itself', () => {
     const never = rowsOf(['a'], 60, 0, () => ({ upstreamAgrees: false }))
-    expect(sliceFigures(never, 0)[0]).toMatchObject({
-      pValue: 1,
-      holds: true,
-      upstreamAgreement: 0,
-    })
+    expect(sliceFigures(never, 0)[0]).toMatchObject({ holds: true, upstreamAgreement: 0 })
   })
 
   it.each([1, 3])('gives the exact lower bound of the conversations, of %d turns each', (turns) => {

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import { deriveSeed, seededRandom, shuffle } from '../../src/random.ts'
 import {
   binomialLowerTail,
-  holm,
   incompleteBeta,
   normalCdf,
   normalQuantile,
@@ -136,12 +135,6 @@ describe('tangoLowerBound', () => {
       })
     )
   })
-})
-
-it('adjusts p-values by Holm step by step, in the order of the input', () => {
-  expect(holm([0.01, 0.04, 0.03])).toEqual([0.03, 0.06, 0.06])
-  expect(holm([0.9, 0.9])).toEqual([1, 1])
-  expect(holm([])).toEqual([])
 })
 
 describe('random numbers', () => {

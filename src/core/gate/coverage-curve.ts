@@ -20,10 +20,7 @@ export interface CurvePoint {
   confidence: number
 }
 
-/** A held-out row without its slices. */
-export type CurveRow = Omit<HeldOutRow, 'slices'>
-
-const MAX_POINTS = 100
+const MAX_POINTS = 50
 /** On each side of the band. */
 const TAIL = 0.025
 
@@ -39,16 +36,14 @@ const bandOf = ({ rows, effectiveRows, disagreements }: SampleCounts) => {
 
 /**
  * @param rows of one arm; those that are not in the sample of traffic are left out
- * @returns at most 100 points with rising coverage; the last one answers every row that may be answered
+ * @returns at most 50 points with rising coverage; the last one answers every row that may be answered
  */
 export const coverageCurve = (
-  rows: readonly CurveRow[],
+  rows: readonly HeldOutRow[],
   statistic: ConfidenceStatistic,
   burstMs: number
 ): CurvePoint[] => {
-  const traffic = rows
-    .filter(({ isTraffic }) => isTraffic)
-    .map((row) => judge({ ...row, slices: [] }, statistic))
+  const traffic = rows.filter(({ isTraffic }) => isTraffic).map((row) => judge(row, statistic))
   const cuts = cutsOf(
     traffic.filter(({ deferred }) => deferred === null),
     burstMs

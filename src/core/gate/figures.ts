@@ -92,9 +92,6 @@ export interface ArmFigures {
   foundLate?: Record<string, number>
   /** share of agreement over the rows that are not deferred, as if all of them were answered */
   agreement: number
-  /** of the same rows, to look at */
-  /** one-sided 95 % lower bound on (adapted − upstream) agreement over the same rows */
-  differenceBound: number
   confidence: ConfidenceStatistic
   /** null when no threshold passes */
   threshold: number | null
@@ -127,13 +124,9 @@ export interface ArmFigures {
 
 export interface FiguresOptions {
   margin: number
-  /** of the verdict */
-  alpha: number
   /** this arm's part of alpha */
   armAlpha: number
   minCoverage: number
-  /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
-  usedMargin: number
   /** see `createEffectiveRows` */
   burstMs: number
 }
@@ -180,8 +173,7 @@ const countReasons = (
 }
 
 /** Lower bound on (adapted − upstream) agreement among the counted rows. */
-const differenceBound = (counts: SampleCounts | undefined, alpha: number): number => {
-  if (counts === undefined) return -1
+const differenceBound = (counts: SampleCounts, alpha: number): number => {
   const { rows, effectiveRows, disagreements, fresh } = counts
   const worth = effectiveRows / rows
   return fresh === 0
@@ -231,6 +223,13 @@ const sampleFigures = (
   return { rows, answered: counts.rows, agreement, bound, lossBound, effectiveRows }
 }
 
+/**
+ * Up to this share of the margin the widest threshold is taken: the widest one that passes is the one that chance
+ * favoured most, and its last answers are the worst. A narrower one costs a point of coverage and leaves room under the
+ * margin: docs/decisions.md#selective-gate-test.
+ */
+const USED_MARGIN = 0.6
+
 /** An upstream that contradicts itself more often leaves no measure of what is right. */
 export const LEAST_UPSTREAM_AGREEMENT = 0.8
 
@@ -248,12 +247,12 @@ const chooseThreshold = (
   tests: ThresholdTest[],
   answerable: JudgedRow[],
   cuts: Cut[],
-  { usedMargin, margin, burstMs }: FiguresOptions
+  { margin, burstMs }: FiguresOptions
 ): { chosen: ThresholdTest | null; slices: SliceFigures[] } => {
   let failed: SliceFigures[] | null = null
   const measurable = new Set(cuts.filter(isMeasurable).map(({ threshold }) => threshold))
   const usable = tests.filter(({ threshold }) => measurable.has(threshold))
-  for (const test of byPreference(usable, usedMargin * margin)) {
+  for (const test of byPreference(usable, USED_MARGIN * margin)) {
     const answered = answerable.filter((row) => row.isTraffic && row.confidence >= test.threshold)
     const slices = sliceFigures(answered, burstMs)
     if (failingSlices(slices).length === 0) return { chosen: test, slices }
@@ -324,7 +323,6 @@ export const armFigures = (
       foundLate: countReasons(traffic, ({ foundLate }) => foundLate),
     }),
     agreement: mean(possible.map((row) => Number(row.agrees))),
-    differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
     confidence: statistic,
     threshold: chosen?.threshold ?? null,
     coverage: traffic.length === 0 ? 0 : samples.traffic.answered / traffic.length,

@@ -101,8 +101,6 @@ export interface GateInput {
   alpha?: number
   /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage?: number
-  /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
-  usedMargin?: number
   /** see `createEffectiveRows` */
   burstMs: number
 }
@@ -200,13 +198,6 @@ export const tryOfLevel = (level: number): number | null => {
 /** Share of alpha for the favoured arm: docs/decisions.md#arm-favoured-by-validation */
 export const FAVOURED_SHARE = 0.8
 
-/**
- * The widest threshold that passes is the one that chance favoured most, and its last answers are
- * the worst. A narrower one costs a point of coverage and leaves room under the margin:
- * docs/decisions.md#selective-gate-test.
- */
-const USED_MARGIN = 0.6
-
 /** An arm's share of alpha. Those of all arms sum to 1 and are fixed before a held-out row is read. */
 const alphaShare = (arm: number, arms: number, favoured: number | null): number => {
   if (favoured === null || arms === 1) return 1 / arms
@@ -224,18 +215,15 @@ export const decide = (given: GateInput): Verdict => {
     alpha: ALPHA,
     minCoverage: 0.2,
     favouredArm: null,
-    usedMargin: USED_MARGIN,
     isJudged: false,
     ...given,
   }
-  const { responseType, margin, alpha, minCoverage, usedMargin, burstMs } = input
+  const { responseType, margin, alpha, minCoverage, burstMs } = input
   const arms = input.arms.map((arm, index) =>
     armFigures(arm, {
       margin,
       minCoverage,
-      usedMargin,
       burstMs,
-      alpha,
       armAlpha: alpha * alphaShare(index, input.arms.length, input.favouredArm),
     })
   )

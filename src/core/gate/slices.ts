@@ -3,8 +3,7 @@
  * enough answered rows may lose ten points at most. Knows nothing of thresholds or arms.
  */
 import { groupBy } from '../group-by.ts'
-import { zip } from '../lists.ts'
-import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
+import { proportionLowerBound } from './statistics.ts'
 import { effectiveRows, type ClusteredRow } from './effective-rows.ts'
 
 const MIN_SLICE_ROWS = 50
@@ -23,8 +22,6 @@ export interface SliceFigures {
   lowerBound: number
   /** upstream's agreement with itself on the slice; 1 without fresh answers */
   upstreamAgreement: number
-  /** Holm-adjusted, H0: the loss is at most ten points */
-  pValue: number
   /** the observed loss is at most ten points */
   holds: boolean
 }
@@ -49,28 +46,20 @@ const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
  * more than ten points, significant or not: docs/decisions.md#slices-narrow-the-route.
  * One more agreement never makes a slice fail.
  */
-export const sliceFigures = (answered: SliceRow[], burstMs: number): SliceFigures[] => {
-  const figures = bySlice(answered).map(([slice, rows]) => {
+export const sliceFigures = (answered: SliceRow[], burstMs: number): SliceFigures[] =>
+  bySlice(answered).map(([slice, rows]) => {
     const upstreamAgreement = shareOf(rows.map((row) => row.upstreamAgrees ?? true))
     const agreement = shareOf(rows.map((row) => row.agrees))
     const trials = effectiveRows(rows, burstMs)
-    const successes = agreement * trials
     return {
       slice,
       rows: rows.length,
       agreement,
-      lowerBound: proportionLowerBound(successes, trials, BOUND_ALPHA),
+      lowerBound: proportionLowerBound(agreement * trials, trials, BOUND_ALPHA),
       upstreamAgreement,
-      pValue: binomialLowerTail(successes, trials, upstreamAgreement - SLICE_MARGIN),
+      holds: agreement >= upstreamAgreement - SLICE_MARGIN - ROUNDING,
     }
   })
-  const adjusted = holm(figures.map((figure) => figure.pValue))
-  return zip(figures, adjusted).map(([figure, pValue]) => ({
-    ...figure,
-    pValue,
-    holds: figure.agreement >= figure.upstreamAgreement - SLICE_MARGIN - ROUNDING,
-  }))
-}
 
 export const failingSlices = (slices: SliceFigures[]): SliceFigures[] =>
   slices.filter((slice) => !slice.holds)

@@ -151,18 +151,3 @@ export const tangoLowerBound = (counts: PairedCounts, alpha: number): number => 
 /** One-sided p-value of H0: new − reference ≤ −margin (non-inferiority), 0 < margin < 1. */
 export const tangoNonInferiority = (counts: PairedCounts, margin: number): number =>
   1 - normalCdf(tangoScore(counts, -margin))
-
-/**
- * Holm's step-down adjustment (Holm 1979): an adjusted p-value ≤ alpha is significant with the
- * family-wise error kept at alpha. Same order as the input.
- */
-export const holm = (pValues: number[]): number[] => {
-  const order = [...pValues.entries()].sort(([, one], [, other]) => one - other)
-  const adjusted = Array.from<number>({ length: pValues.length })
-  let running = 0
-  order.forEach(([index, pValue], place) => {
-    running = Math.max(running, Math.min(1, pValue * (pValues.length - place)))
-    adjusted[index] = running
-  })
-  return adjusted
-}

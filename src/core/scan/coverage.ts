@@ -4,6 +4,7 @@
  */
 import { reasonText } from '../reasons/say-reason.ts'
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
+import { coverageCurve, type CurvePoint } from '../gate/coverage-curve.ts'
 import { percent } from '../gate/figures.ts'
 import { burstMsOf } from '../internalization/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
@@ -23,13 +24,6 @@ export interface GateSettings {
   minCoverage: number
   /** length of a burst; 0: conversations are independent */
   burstMinutes: number
-}
-
-/** A possible threshold, with the most confident answers first. */
-export interface SelectivePoint {
-  /** share of the traffic rows above it */
-  coverage: number
-  agreement: number
 }
 
 /** A head that learned from a part of the rows, or from all. */
@@ -55,15 +49,13 @@ export interface CoverageFigures {
   agreementOfAll: number
   /** why the gate refuses; null where it passes */
   refusal: string | null
-  /** at most fifty, evenly spaced */
-  selective: SelectivePoint[]
+  selective: CurvePoint[]
   /** fewest rows first; the last one is the head of the other figures */
   growth: GrowthPoint[]
 }
 
 const ALPHA = 0.05
 const LABEL = 'label'
-const MAX_POINTS = 50
 
 /**
  * Lower bound of the share of later traffic above the threshold of the verdict.
@@ -83,21 +75,6 @@ export const laterCoverageBound = (
 ): number => {
   const rows = effectiveRows(heldOut, burstMs)
   return proportionLowerBound(coverage * rows, rows, ALPHA / Math.max(1, tests.length))
-}
-
-const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
-  const traffic = rows.filter(({ isTraffic }) => isTraffic)
-  const answerable = traffic
-    .filter(({ deferred }) => deferred === null)
-    .toSorted((a, b) => b.logprobSum - a.logprobSum)
-  const step = Math.max(1, answerable.length / MAX_POINTS)
-  let right = 0
-  return answerable.flatMap(({ agrees }, place) => {
-    if (agrees) right++
-    const count = place + 1
-    const isShown = Math.floor(count / step) !== Math.floor(place / step)
-    return isShown ? [{ coverage: count / traffic.length, agreement: right / count }] : []
-  })
 }
 
 /** The value of a slot is a text of the log, which a report may not show. */
@@ -149,7 +126,7 @@ export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): Co
     agreementLowerBound: isPassed ? figures.agreementAnsweredBound : null,
     agreementOfAll: figures.agreement,
     refusal: refusalOf(figures, settings),
-    selective: selectivePoints(heldOut),
+    selective: coverageCurve(heldOut, 'sum', burstMs),
     growth: judged.map(({ rows, figures: found }) => ({
       rows,
       coverage: isPassedBy(found) ? found.coverage : 0,

@@ -9,7 +9,8 @@ import {
   type PricedJudged,
   type TemplateMoney,
 } from './money.ts'
-import type { GrowthPoint, SelectivePoint } from './coverage.ts'
+import type { CurvePoint } from '../gate/coverage-curve.ts'
+import type { GrowthPoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
 import type { AnswerType, AppliedTerms, TrainingTerms } from '../terms/terms.ts'
 import type { LogScan } from './log-scan.ts'
@@ -61,7 +62,7 @@ export interface TemplateReport extends Omit<TemplateMoney, 'call' | 'unknown'> 
   coverageReason: string | null
   /** exchanges until a head can be tried; 0: one passes; null: not known */
   missingExchanges: number | null
-  selective: SelectivePoint[]
+  selective: CurvePoint[]
   /** of heads that learned from a half and from all of the rows; empty where none was tried */
   growth: GrowthPoint[]
   /** only where texts were asked for */

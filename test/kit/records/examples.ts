@@ -245,7 +245,6 @@ export const exampleApproved = (
         rows: 2,
         deferred: {},
         agreement: 0.9,
-        differenceBound: -0.04,
         confidence: arm === 0 ? 'sum' : 'min',
         threshold: arm === 0 ? null : -0.125,
         coverage: 0.6,

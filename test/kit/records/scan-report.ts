@@ -42,8 +42,8 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   coverageReason: null,
   missingExchanges: 0,
   selective: [
-    { coverage: 0.5, agreement: 0.99 },
-    { coverage: 1, agreement: 0.84 },
+    { coverage: 0.5, agreement: 0.99, lower: 0.97, upper: 1, confidence: -0.1 },
+    { coverage: 1, agreement: 0.84, lower: 0.8, upper: 0.87, confidence: -1 },
   ],
   growth: [
     { rows: 750, coverage: 0.41, agreementOfAll: 0.7 },
