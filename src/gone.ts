@@ -4,7 +4,10 @@
  */
 const IN = '0.2'
 
-/** Of the environment, of the proxy and of its engines; with `=` one value of a setting that stays. */
+/**
+ * Of the environment, of the proxy and of its engines; with `=` one value of a setting that stays. Names that other
+ * programs read too, such as `TINKER_API_KEY`, are no sign of an old configuration.
+ */
 const SETTINGS: Record<string, string> = {
   DATABASE_CA_FILE: 'sslrootcert in DATABASE_URL names the file',
   JUDGE_SAME_FAMILY: 'a judge is always of another maker than the models that it judges',
@@ -39,8 +42,6 @@ const SETTINGS: Record<string, string> = {
   LEARNING_CURVE: 'scan and the page say what more exchanges are worth, from how the route grew',
   'ENGINE=tinker': 'ENGINE=http with a vLLM of your own serves loras (docs/gpu.md)',
   TINKER_BASE_MODEL: 'a vLLM of your own serves loras (docs/gpu.md)',
-  TINKER_API_KEY: 'a vLLM of your own serves loras (docs/gpu.md)',
-  TINKER_BASE_URL: 'a vLLM of your own serves loras (docs/gpu.md)',
   TINKER_PRICES: 'ENGINE_USD_PER_HOUR states what the engine costs',
   TINKER_PYTHON: 'a vLLM of your own serves loras (docs/gpu.md)',
   ENGINE_PUBLISH: 'vLLM serves (ENGINE_VLLM_URL, ENGINE_LORA_FOLDER)',
