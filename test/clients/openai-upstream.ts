@@ -7,7 +7,6 @@ import type { Responder, UpstreamRequest } from '../kit/proxy/harness.ts'
 import { createChatCompletion } from './upstream/chat.ts'
 import { echo, type Speaker } from './upstream/asked.ts'
 import { createResponses } from './upstream/responses.ts'
-import { restEndpoints } from './upstream/rest.ts'
 import { Refusal, refusalAnswer, send, type Answer, type Endpoint } from './upstream/wire.ts'
 
 export const API_KEY = 'sk-test-0123456789abcdef'
@@ -34,7 +33,6 @@ export const createOpenAiUpstream = (speak: Speaker = echo): Responder => {
     ['POST /v1/chat/completions', createChatCompletion(speak)],
     ['POST /v1/responses', responses.create],
     ['POST /v1/responses/compact', responses.compact],
-    ...restEndpoints(),
   ]
   const patterns = endpoints.map(([line, endpoint]) => [patternOf(line), endpoint] as const)
   const answer = async (request: UpstreamRequest): Promise<Answer> => {

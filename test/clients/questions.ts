@@ -4,14 +4,10 @@
 const PIXEL =
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
-export const IMAGE = Buffer.from(PIXEL, 'base64')
 export const IMAGE_URL = `data:image/png;base64,${PIXEL}`
 
-/** The header of a WAV file without samples. */
-export const AUDIO = 'UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA='
-
 /** A function in the format of chat completions. */
-export const WEATHER = {
+const WEATHER = {
   type: 'function' as const,
   function: {
     name: 'weather',

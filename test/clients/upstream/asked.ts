@@ -22,8 +22,6 @@ export interface Asked {
   tools: { name: string; parameters: Schema }[]
   /** of a structured answer */
   schema: Schema | null
-  /** which of several choices, from 0 on */
-  choice: number
 }
 
 export interface Call {
@@ -51,7 +49,7 @@ export const instanceOf = ({ type, enum: values, properties = {}, items }: Schem
 }
 
 /** Calls every function, unless the last turn is the result of a call; a text repeats what was asked. */
-export const echo: Speaker = ({ turns, tools, schema, choice }) => {
+export const echo: Speaker = ({ turns, tools, schema }) => {
   const calls =
     turns.at(-1)?.role === 'result'
       ? []
@@ -60,10 +58,7 @@ export const echo: Speaker = ({ turns, tools, schema, choice }) => {
           arguments: JSON.stringify(instanceOf(parameters)),
         }))
   const repeated = turns.map(({ role, text }) => `${role}: ${text}`).join(' | ')
-  const text =
-    schema === null
-      ? `Choice ${choice} – 回答 🙂 to ${repeated}`
-      : JSON.stringify(instanceOf(schema))
+  const text = schema === null ? `回答 🙂 to ${repeated}` : JSON.stringify(instanceOf(schema))
   return { calls, text }
 }
 

@@ -2,7 +2,6 @@
 import type OpenAI from 'openai'
 import { chatRefusal } from '../../kit/upstream/api-limits.ts'
 import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
-import { requireModel } from './rest.ts'
 import {
   bodyOf,
   CREATED,
@@ -10,6 +9,7 @@ import {
   eventStream,
   json,
   requireAnswered,
+  requireModel,
   type Endpoint,
 } from './wire.ts'
 
@@ -20,7 +20,6 @@ interface Part {
   type: string
   text: string
   image_url: { url: string }
-  input_audio: { data: string; format: string }
 }
 
 interface ChatRequest {
@@ -31,9 +30,6 @@ interface ChatRequest {
   /** null is none, as LlamaIndex sends it */
   tools?: { function: { name: string; parameters?: Schema } }[] | null
   response_format?: { json_schema?: { schema: Schema } }
-  n?: number
-  logprobs?: boolean
-  top_logprobs?: number
 }
 
 interface Said {
@@ -41,58 +37,36 @@ interface Said {
   toolCalls: ToolCall[]
 }
 
-const partText = ({ type, text, image_url: image, input_audio: audio }: Part): string => {
-  if (type === 'text') return text
-  if (type === 'image_url') return `[image of ${image.url.length} characters]`
-  return `[${audio.format} of ${audio.data.length} characters]`
-}
+const partText = ({ type, text, image_url: image }: Part): string =>
+  type === 'text' ? text : `[image of ${image.url.length} characters]`
 
 const contentText = (content: string | Part[] | null | undefined): string =>
   typeof content === 'string' ? content : (content ?? []).map(partText).join(' ')
 
 const ROLES: Record<string, Turn['role']> = { developer: 'system', tool: 'result' }
 
-const askedOf = ({ messages, tools, response_format }: ChatRequest, choice: number): Asked => ({
+const askedOf = ({ messages, tools, response_format }: ChatRequest): Asked => ({
   turns: messages.map(({ role, content }) => ({
     role: ROLES[role] ?? (role as Turn['role']),
     text: contentText(content),
   })),
   tools: (tools ?? []).map(({ function: { name, parameters = {} } }) => ({ name, parameters })),
   schema: response_format?.json_schema?.schema ?? null,
-  choice,
 })
 
-const sayings = (request: ChatRequest, speak: Speaker): Said[] =>
-  Array.from({ length: request.n ?? 1 }, (_, choice) => {
-    const { calls, text } = speak(askedOf(request, choice))
-    const toolCalls = calls.map((call, index) => ({
-      id: `call_${digestOf({ request, choice, index }).slice(0, 24)}`,
-      type: 'function' as const,
-      function: call,
-    }))
-    return { toolCalls, content: calls.length > 0 ? null : text }
-  })
-
-const tokenLogprob = (token: string, alternatives: number) => {
-  const entry = { token, logprob: -0.25, bytes: [...Buffer.from(token)] }
-  const top_logprobs = Array.from({ length: alternatives }, (_, index) => ({
-    ...entry,
-    logprob: -0.25 - index,
+const sayingOf = (request: ChatRequest, speak: Speaker): Said => {
+  const { calls, text } = speak(askedOf(request))
+  const toolCalls = calls.map((call, index) => ({
+    id: `call_${digestOf({ request, index }).slice(0, 24)}`,
+    type: 'function' as const,
+    function: call,
   }))
-  return { ...entry, top_logprobs }
+  return { toolCalls, content: calls.length > 0 ? null : text }
 }
-
-const logprobsOf = (request: ChatRequest, tokens: string[]) =>
-  request.logprobs === true
-    ? {
-        content: tokens.map((token) => tokenLogprob(token, request.top_logprobs ?? 0)),
-        refusal: null,
-      }
-    : null
 
 const finishReason = ({ toolCalls }: Said) => (toolCalls.length > 0 ? 'tool_calls' : 'stop')
 
-const usageOf = (request: ChatRequest, said: Said[]): OpenAI.CompletionUsage => {
+const usageOf = (request: ChatRequest, said: Said): OpenAI.CompletionUsage => {
   const prompt_tokens = tokensOf(JSON.stringify(request.messages)).length
   const completion_tokens = tokensOf(JSON.stringify(said)).length
   return {
@@ -106,23 +80,25 @@ const usageOf = (request: ChatRequest, said: Said[]): OpenAI.CompletionUsage => 
 
 const idOf = (request: ChatRequest): string => `chatcmpl-mock${digestOf(request).slice(0, 25)}`
 
-const completionOf = (request: ChatRequest, said: Said[]): OpenAI.ChatCompletion => ({
+const completionOf = (request: ChatRequest, said: Said): OpenAI.ChatCompletion => ({
   id: idOf(request),
   object: 'chat.completion',
   created: CREATED,
   model: `${request.model}-2024-07-18`,
-  choices: said.map(({ content, toolCalls }, index) => ({
-    index,
-    message: {
-      role: 'assistant',
-      content,
-      refusal: null,
-      annotations: [],
-      ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
+  choices: [
+    {
+      index: 0,
+      message: {
+        role: 'assistant',
+        content: said.content,
+        refusal: null,
+        annotations: [],
+        ...(said.toolCalls.length > 0 ? { tool_calls: said.toolCalls } : {}),
+      },
+      logprobs: null,
+      finish_reason: finishReason(said),
     },
-    logprobs: logprobsOf(request, tokensOf(content ?? '')),
-    finish_reason: finishReason({ content, toolCalls }),
-  })),
+  ],
   usage: usageOf(request, said),
   service_tier: 'default',
   system_fingerprint: 'fp_mock',
@@ -139,20 +115,20 @@ const toolDeltas = (toolCalls: ToolCall[]): Delta[] =>
     })),
   ])
 
-const choiceChunks = (request: ChatRequest, said: Said, index: number): Chunk['choices'][] => {
-  const choice = (delta: Delta, tokens: string[] = []): Chunk['choices'] => [
-    { index, delta, logprobs: logprobsOf(request, tokens), finish_reason: null },
-  ]
-  return [
-    choice({ role: 'assistant', content: said.content === null ? null : '', refusal: null }),
-    ...tokensOf(said.content ?? '').map((token) => choice({ content: token }, [token])),
-    ...toolDeltas(said.toolCalls).map((delta) => choice(delta)),
-    [{ index, delta: {}, logprobs: null, finish_reason: finishReason(said) }],
-  ]
-}
+const choiceOf = (
+  delta: Delta,
+  finish_reason: Chunk['choices'][number]['finish_reason'] = null
+): Chunk['choices'] => [{ index: 0, delta, logprobs: null, finish_reason }]
+
+const choicesOf = (said: Said): Chunk['choices'][] => [
+  choiceOf({ role: 'assistant', content: said.content === null ? null : '', refusal: null }),
+  ...tokensOf(said.content ?? '').map((content) => choiceOf({ content })),
+  ...toolDeltas(said.toolCalls).map((delta) => choiceOf(delta)),
+  choiceOf({}, finishReason(said)),
+]
 
 /** The chunks of a streamed answer, the usage's included where it was asked for. */
-const chunksOf = (request: ChatRequest, said: Said[]): Chunk[] => {
+const chunksOf = (request: ChatRequest, said: Said): Chunk[] => {
   const hasUsage = request.stream_options?.include_usage === true
   const chunk = (choices: Chunk['choices'], usage: Chunk['usage'] = null): Chunk => ({
     id: idOf(request),
@@ -165,9 +141,7 @@ const chunksOf = (request: ChatRequest, said: Said[]): Chunk[] => {
     ...(hasUsage ? { usage } : {}),
   })
   return [
-    ...said.flatMap((one, index) =>
-      choiceChunks(request, one, index).map((choices) => chunk(choices))
-    ),
+    ...choicesOf(said).map((choices) => chunk(choices)),
     ...(hasUsage ? [chunk([], usageOf(request, said))] : []),
   ]
 }
@@ -178,7 +152,7 @@ export const createChatCompletion =
     const request = bodyOf<ChatRequest>(call)
     requireModel(request.model)
     requireAnswered(chatRefusal({ ...request }))
-    const said = sayings(request, speak)
+    const said = sayingOf(request, speak)
     if (request.stream !== true) return json(completionOf(request, said))
     const events = chunksOf(request, said).map((chunk): [null, unknown] => [null, chunk])
     return eventStream([...events, [null, '[DONE]']])

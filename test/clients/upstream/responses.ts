@@ -2,7 +2,6 @@
 import { ResponsesLimits } from '../../kit/upstream/api-limits.ts'
 import type { Serve } from '../../kit/upstream/websocket-upstream.ts'
 import { piecesOf, tokensOf, type Asked, type Schema, type Speaker, type Turn } from './asked.ts'
-import { requireModel } from './rest.ts'
 import {
   bodyOf,
   CREATED,
@@ -11,6 +10,7 @@ import {
   json,
   Refusal,
   requireAnswered,
+  requireModel,
   type Answer,
   type Endpoint,
 } from './wire.ts'
@@ -56,7 +56,6 @@ const askedOf = (request: ResponseRequest, conversation: Fields[]): Asked => ({
   ],
   tools: (request.tools ?? []).filter(({ type }) => type === 'function'),
   schema: request.text?.format?.schema ?? null,
-  choice: 0,
 })
 
 const itemsOf = (id: string, asked: Asked, speak: Speaker): Fields[] => {

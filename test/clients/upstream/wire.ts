@@ -42,15 +42,17 @@ export const requireAnswered = (refused: ApiRefusal | null): void => {
   throw new Refusal(status, error.message, error.code, error.param)
 }
 
+const MODELS = new Set(['gpt-4o-mini', 'gpt-4o'])
+
+/** @throws Refusal 404 */
+export const requireModel = (id: string): void => {
+  if (!MODELS.has(id)) throw new Refusal(404, `The model '${id}' does not exist`, 'model_not_found')
+}
+
 export const json = (value: unknown, status = 200): Answer => ({
   status,
   headers: { 'content-type': 'application/json' },
   pieces: [JSON.stringify(value)],
-})
-
-export const bytes = (type: string, pieces: Buffer[]): Answer => ({
-  headers: { 'content-type': type },
-  pieces,
 })
 
 /** @param events name and data of each; null for events without a name */
@@ -66,15 +68,6 @@ export const refusalAnswer = ({ status, message, code, param }: Refusal): Answer
   json({ error: { message, type: 'invalid_request_error', param, code } }, status)
 
 export const bodyOf = <Body>({ body }: UpstreamRequest): Body => JSON.parse(String(body)) as Body
-
-/** The text fields of a form, and its one file. */
-export const formOf = async ({ headers, body }: UpstreamRequest) => {
-  const type = { 'content-type': headers['content-type']! }
-  const form = await new Response(new Uint8Array(body), { headers: type }).formData()
-  const file = [...form.values()].find((value) => typeof value !== 'string')!
-  const content = Buffer.from(await file.arrayBuffer())
-  return { text: (name: string) => String(form.get(name)), filename: file.name, content }
-}
 
 export const send = (response: ServerResponse, { status = 200, headers, pieces }: Answer): void => {
   response.writeHead(status, headers)
