@@ -1,4 +1,7 @@
-/** Edits members of a JSON object in its bytes, so that all other bytes stay as they are. */
+/**
+ * Finds members of a JSON object in its bytes without parsing them, and edits them there, so that all other bytes stay
+ * as they are.
+ */
 
 export interface Span {
   from: number
@@ -17,6 +20,7 @@ export interface Found {
   isEmpty: boolean
 }
 
+// also in json-scan.ts and ambiguous-members.ts: imported constants make these loops ten times slower
 const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a
@@ -30,57 +34,68 @@ const CLOSE_OBJECT = 0x7d
 const MAX_STEPS = 5_000_000
 /** a native search for the next quote takes as long as this many steps */
 const STEPS_PER_QUOTE = 20
+/** a native search is faster than a loop from about here on */
+const SHORT_BYTES = 24
 
 /** Thrown by a scanner, and caught by `orNull`: the bytes are not the expected JSON, or take too long. */
 export const UNSURE = new Error('no edit')
 
 const isSpace = (byte: number | undefined): boolean =>
-  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+  byte !== undefined &&
+  byte <= 0x20 &&
+  (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)
+
+/** @returns the offset of the first quote, from one on; below 0 without one */
+export const quoteFrom = (bytes: Buffer, from: number): number => {
+  const near = Math.min(from + SHORT_BYTES, bytes.length)
+  for (let at = from; at < near; at++) if (bytes[at] === QUOTE) return at
+  return bytes.indexOf(QUOTE, near)
+}
 
 /** Each method takes the offset of the first byte and returns the offset behind the last. */
 export class Scanner {
   private readonly bytes: Buffer
+  private readonly maxQuotes: number
   private steps = 0
+  private quotes = 0
 
-  constructor(bytes: Buffer) {
+  /** @param maxQuotes that end a string or are escaped in one; more of them take too long */
+  constructor(bytes: Buffer, maxQuotes = Infinity) {
     this.bytes = bytes
+    this.maxQuotes = maxQuotes
   }
 
   /** Searches a member of the object at `open`. Unsure about repeated names and escaped ones. */
   find(name: string, open: number): Found {
-    const inside = this.behind(OPEN_OBJECT, open)
-    let value: Span | null = null
-    let nameAt = 0
-    let at = this.space(inside)
-    if (this.bytes[at] === CLOSE_OBJECT)
-      return { value, name: 0, inside, end: at + 1, isEmpty: true }
-    for (;;) {
-      const keyAt = at
-      const keyEnd = this.string(at)
-      const key = this.bytes.toString('latin1', at + 1, keyEnd - 1)
-      const from = this.space(this.behind(COLON, this.space(keyEnd)))
+    const found: Found = { value: null, name: 0, inside: open + 1, end: 0, isEmpty: true }
+    found.end = this.members(open, (key, from, keyAt) => {
       const to = this.value(from)
-      if (key.includes('\\') || (key === name && value !== null)) throw UNSURE
-      if (key === name) [value, nameAt] = [{ from, to }, keyAt]
-      at = this.space(to)
-      if (this.bytes[at] === CLOSE_OBJECT)
-        return { value, name: nameAt, inside, end: at + 1, isEmpty: false }
-      at = this.space(this.behind(COMMA, at))
-    }
+      found.isEmpty = false
+      if (key !== name) return to
+      if (found.value !== null) throw UNSURE
+      found.value = { from, to }
+      found.name = keyAt
+      return to
+    })
+    return found
   }
 
-  /** The values of the list at `open`. */
-  elements(open: number): Span[] {
-    const spans: Span[] = []
-    let at = this.space(this.behind(OPEN_LIST, open))
-    if (this.bytes[at] === CLOSE_LIST) return spans
-    for (;;) {
-      const to = this.value(at)
-      spans.push({ from: at, to })
-      at = this.space(to)
-      if (this.bytes[at] === CLOSE_LIST) return spans
-      at = this.space(this.behind(COMMA, at))
-    }
+  /**
+   * The members of the object at `open`. Unsure about escaped names.
+   * @param read gets a name, the offsets of its value and of the name; returns the offset behind the value
+   */
+  members(open: number, read: (name: string, value: number, nameAt: number) => number): number {
+    return this.items(this.behind(OPEN_OBJECT, open), CLOSE_OBJECT, (at) => {
+      const end = this.string(at)
+      const name = this.bytes.toString('latin1', at + 1, end - 1)
+      if (name.includes('\\')) throw UNSURE
+      return read(name, this.space(this.behind(COLON, this.space(end))), at)
+    })
+  }
+
+  /** The values of the list at `open`. @param read returns the offset behind one */
+  elements(open: number, read: (value: number) => number): number {
+    return this.items(this.behind(OPEN_LIST, open), CLOSE_LIST, read)
   }
 
   /** The bytes of a member that was found, with the comma that goes with it. @param name its offset */
@@ -94,11 +109,25 @@ export class Scanner {
 
   space(from: number): number {
     let at = from
-    while (isSpace(this.bytes[at])) {
-      this.step()
-      at++
-    }
+    for (; isSpace(this.bytes[at]); at++) if (at - from > MAX_STEPS) throw UNSURE
+    if (at > from) this.step(at - from)
     return at
+  }
+
+  value(at: number): number {
+    const first = this.bytes[at]
+    if (first === QUOTE) return this.string(at)
+    return first === OPEN_OBJECT || first === OPEN_LIST ? this.nested(at) : this.literal(at)
+  }
+
+  private items(inside: number, close: number, read: (at: number) => number): number {
+    let at = this.space(inside)
+    if (this.bytes[at] === close) return at + 1
+    for (;;) {
+      at = this.space(read(at))
+      if (this.bytes[at] === close) return at + 1
+      at = this.space(this.behind(COMMA, at))
+    }
   }
 
   private step(steps = 1): void {
@@ -114,8 +143,8 @@ export class Scanner {
   private string(at: number): number {
     for (let from = this.behind(QUOTE, at); ;) {
       this.step(STEPS_PER_QUOTE)
-      const quote = this.bytes.indexOf(QUOTE, from)
-      if (quote < 0) throw UNSURE
+      const quote = quoteFrom(this.bytes, from)
+      if (quote < 0 || ++this.quotes > this.maxQuotes) throw UNSURE
       let backslashes = 0
       while (this.bytes[quote - 1 - backslashes] === BACKSLASH) {
         this.step()
@@ -126,23 +155,17 @@ export class Scanner {
     }
   }
 
-  private value(at: number): number {
-    const first = this.bytes[at]
-    if (first === QUOTE) return this.string(at)
-    return first === OPEN_OBJECT || first === OPEN_LIST ? this.nested(at) : this.literal(at)
-  }
-
   private nested(from: number): number {
-    let depth = 0
-    let at = from
+    const { bytes } = this
+    let [depth, at, steps] = [0, from, 0]
     do {
-      this.step()
-      const byte = this.bytes[at]
-      if (byte === undefined) throw UNSURE
+      const byte = bytes[at]
+      if (byte === undefined || ++steps > MAX_STEPS) throw UNSURE
       if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++
       else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--
       at = byte === QUOTE ? this.string(at) : at + 1
     } while (depth > 0)
+    this.step(steps)
     return at
   }
 

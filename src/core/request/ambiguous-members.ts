@@ -153,10 +153,10 @@ const addMember = (all: Known, frame: Frame, name: string): AmbiguousMember | nu
   return meant === name ? null : { name, why: 'spelling', meant }
 }
 
-/** @returns the text itself where an escape is broken: then the bytes are not JSON */
-const unescaped = (text: string): string => {
+/** A name without its escapes; itself where an escape is broken: then the bytes are not JSON. */
+export const unescapedName = (text: string): string => {
   try {
-    return JSON.parse(`"${text}"`) as string
+    return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
   } catch {
     return text
   }
@@ -231,8 +231,7 @@ export const findAmbiguousMember = (
     if (byte === QUOTE) {
       const end = stringEnd(at + 1)
       if (isName && frame !== undefined) {
-        const text = bytes.toString('utf8', at + 1, end)
-        frame.member = text.includes('\\') ? unescaped(text) : text
+        frame.member = unescapedName(bytes.toString('utf8', at + 1, end))
         if (!isAscii(frame.member)) oddNames++
         if (++values > MAX_VALUES || oddNames > MAX_ODD_NAMES) return TOO_COMPLEX
         const ambiguous = addMember(known, frame, frame.member)

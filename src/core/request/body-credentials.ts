@@ -7,7 +7,7 @@
  * One pass over the bytes without recursion, also where they are not valid JSON.
  */
 import { isSecretName } from '../credential-names.ts'
-import { OBJECT_STOPS, stringEnds } from './ambiguous-members.ts'
+import { OBJECT_STOPS, stringEnds, unescapedName } from './ambiguous-members.ts'
 import { MAX_DEPTH } from './json-scan.ts'
 
 const QUOTE = 0x22
@@ -46,16 +46,8 @@ const MAX_NAME_BYTES = 128
 /** Names that are looked at once: bodies of one API have the same ones. 256 KB at most. */
 const MAX_KNOWN_NAMES = 2000
 
-const unescaped = (text: string): string => {
-  try {
-    return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
-  } catch {
-    return text
-  }
-}
-
 const kindOf = (text: string): NameKind => {
-  const name = unescaped(text)
+  const name = unescapedName(text)
   if (CONVERSATION.has(name)) return 'conversation'
   if (PROPERTIES.has(name)) return 'properties'
   // apiKey → api_key

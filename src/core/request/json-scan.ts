@@ -5,7 +5,9 @@
  * the loop over the other bytes gives up early. Does not check that the bytes are JSON.
  */
 
-// also in outline.ts and ambiguous-members.ts: imported constants make these loops ten times slower
+import { quoteFrom } from '../../openai/json-edit.ts'
+
+// also in json-edit.ts and ambiguous-members.ts: imported constants make these loops ten times slower
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const OPEN_LIST = 0x5b
@@ -25,20 +27,12 @@ const MAX_BACKSLASHES = 4_000_000
 const MAX_KEPT_STRING_BYTES = 256
 /** counted for a string that is cut out, which limits their number to 32,768 */
 const CUT_STRING_BYTES = 16
-/** a native search is faster than a loop from about here on */
-const SHORT_BYTES = 24
 
 /** Why the bytes cannot be parsed in bounded time. */
 export type ScanFault = 'too-deep' | 'too-many-values'
 
 /** By long string: the offset of its first byte and the offset behind its last, without the quotes. */
 export type LongStrings = number[]
-
-const quoteFrom = (bytes: Buffer, from: number): number => {
-  const near = Math.min(from + SHORT_BYTES, bytes.length)
-  for (let at = from; at < near; at++) if (bytes[at] === QUOTE) return at
-  return bytes.indexOf(QUOTE, near)
-}
 
 /** @returns the bytes' long strings, or why they cannot be parsed in bounded time */
 export const scanJson = (bytes: Buffer): LongStrings | ScanFault => {

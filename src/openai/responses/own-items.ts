@@ -43,16 +43,16 @@ export const ownItemsIn = (body: Buffer, list: ItemList): OwnItems | null =>
     const items: OwnItems = { references: [], edits: [] }
     if (value === null || body[value.from] !== 0x5b) return items
     const scanner = new Scanner(body)
-    for (const span of scanner.elements(value.from)) {
-      if (body[span.from] !== 0x7b) continue
-      const { name, value: quoted } = scanner.find('id', span.from)
-      if (quoted === null) continue
-      const id = readOwnId(body.toString('latin1', quoted.from + 1, quoted.to - 1))
-      if (id === null) continue
-      if (isReference(scanner, body, span.from)) items.references.push({ ...span, id })
+    scanner.elements(value.from, (from) => {
+      const to = scanner.value(from)
+      if (body[from] !== 0x7b || items.references.length > MAX_REFERENCES) return to
+      const { name, value: quoted } = scanner.find('id', from)
+      const id = quoted && readOwnId(body.toString('latin1', quoted.from + 1, quoted.to - 1))
+      if (quoted === null || id === null) return to
+      if (isReference(scanner, body, from)) items.references.push({ from, to, id })
       else items.edits.push({ ...scanner.member(name, quoted), text: '' })
-      if (items.references.length > MAX_REFERENCES) break
-    }
+      return to
+    })
     return items
   })
 
