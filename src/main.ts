@@ -18,7 +18,7 @@ import { childFault, openServerFaults } from './process/open-faults.ts'
 import { EXIT } from './process/exit.ts'
 import { forkModule, supervise, type OnChildFault } from './process/supervise.ts'
 import { Load } from './proxy/client/load.ts'
-import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
+import { LogQueue } from './proxy/log-queue.ts'
 import { assemble } from './server/assemble.ts'
 import { watchEventLoop, watchLoad } from './server/event-loop.ts'
 import { watchHealth } from './server/health.ts'
@@ -184,7 +184,7 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
   for (const consent of trainingTerms(config, upstreams).idleConsent)
     logger.warn({ consent }, 'TRAINING_CONSENT names a host that no upstream has')
   const { store, storeIsUp } = await openWatchedStore(config, opening)
-  const queue = createLogQueue({
+  const queue = new LogQueue({
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
     fault,

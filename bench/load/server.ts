@@ -14,7 +14,7 @@ import { Pool, type Dispatcher } from 'undici'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
 import type { ReportFault, ServerFault } from '../../src/fault-log.ts'
 import { systemTimer } from '../../src/timers.ts'
-import { createLogQueue, type LogQueue, type LogQueueStats } from '../../src/proxy/log-queue.ts'
+import { LogQueue, type LogQueueStats } from '../../src/proxy/log-queue.ts'
 import { listen } from '../../src/server/http-server.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import { createEnvelopes } from '../../src/proxy/envelopes.ts'
@@ -140,7 +140,7 @@ const startProduct = async (
   databaseUrl: string
 ): Promise<void> => {
   const store = await openStore(dataDir, databaseUrl)
-  const queue = createLogQueue({
+  const queue = new LogQueue({
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
     fault,

@@ -3,13 +3,7 @@
 /** `half-open`: the pause is over, and the next request probes. */
 export type BreakerState = 'closed' | 'half-open' | 'open'
 
-export interface Breaker {
-  /** Whether it may be asked; after the pause one request at a time may probe. */
-  allows(): boolean
-  succeeded(): void
-  failed(): void
-  state(): BreakerState
-}
+export type Breaker = ReturnType<typeof createBreaker>
 
 export interface BreakerOptions {
   /** failures in a row that open it */
@@ -18,11 +12,12 @@ export interface BreakerOptions {
   now: () => number
 }
 
-export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Breaker => {
+export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions) => {
   let failures = 0
   let openUntil = 0
   return {
-    allows: () => {
+    /** Whether it may be asked; after the pause one request at a time may probe. */
+    allows: (): boolean => {
       if (failures < maxFailures) return true
       const leftMs = openUntil - now()
       // more than a pause can only be left when the clock was set back
@@ -31,14 +26,14 @@ export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Br
       openUntil = now() + pauseMs
       return true
     },
-    succeeded: () => {
+    succeeded: (): void => {
       failures = 0
     },
-    failed: () => {
+    failed: (): void => {
       failures++
       if (failures >= maxFailures) openUntil = now() + pauseMs
     },
-    state: () => {
+    state: (): BreakerState => {
       if (failures < maxFailures) return 'closed'
       return now() < openUntil ? 'open' : 'half-open'
     },

@@ -202,10 +202,25 @@ export interface ClientHeaders {
   hasLength: boolean
 }
 
-/** The first value of a header in an upstream's list; null without one. @param name in lower case */
-export const headerOf = (raw: readonly string[], name: string): string | null => {
-  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
-  return at < 0 ? null : (raw[at + 1] ?? null)
+/** The values of a header in a flat list. @param name in lower case */
+export const valuesOf = (raw: readonly string[], name: string): string[] => {
+  const values: string[] = []
+  eachHeader(raw, (each, value) => {
+    if (each.toLowerCase() === name) values.push(value)
+  })
+  return values
+}
+
+/** The headers of a flat list without those that are refused. @param isRefused gets a name in lower case */
+export const withoutHeaders = (
+  raw: readonly string[],
+  isRefused: (name: string) => boolean
+): string[] => {
+  const kept: string[] = []
+  eachHeader(raw, (name, value) => {
+    if (!isRefused(name.toLowerCase())) kept.push(name, value)
+  })
+  return kept
 }
 
 /** The upstream's headers as the client gets them, with those that describe the body. */
@@ -231,11 +246,8 @@ const OF_BODY = new Set(['content-length', 'content-type', 'content-encoding'])
 
 /** The headers with which the client is told that the upstream has accepted its WebSocket. */
 export const headersForSwitch = (raw: readonly string[], added: readonly string[]): string[] => {
-  const kept = headersForClient(raw, added).raw
-  const switching = ['connection', 'Upgrade', 'upgrade', 'websocket']
-  return switching.concat(
-    kept.filter((_text, at) => !OF_BODY.has((kept[at - (at % 2)] ?? '').toLowerCase()))
-  )
+  const kept = withoutHeaders(headersForClient(raw, added).raw, (name) => OF_BODY.has(name))
+  return ['connection', 'Upgrade', 'upgrade', 'websocket', ...kept]
 }
 
 export interface RouteHeaders {

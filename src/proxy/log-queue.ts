@@ -25,13 +25,6 @@ export interface LogQueueStats {
   storeFailures: number
 }
 
-export interface LogQueue {
-  push(exchange: CapturedExchange): void
-  stats(): LogQueueStats
-  /** Writes what is queued, for at most `timeoutMs`; drops and counts the rest. */
-  close(timeoutMs: number): Promise<void>
-}
-
 export interface LogQueueOptions {
   /**
    * Durable when it resolves; an exchange that is appended twice must be kept once. Afterwards the
@@ -58,7 +51,7 @@ const MAX_SPARES = 4
 
 const GIVEN_UP = 'the queue was closed before the store had the records'
 
-class Queue implements LogQueue {
+export class LogQueue {
   private readonly options: Required<LogQueueOptions>
   /** new exchanges go into the last one; the first ones may be on their way to the store */
   private readonly batches: ExchangeBatchWriter[] = []
@@ -98,6 +91,7 @@ class Queue implements LogQueue {
     return { queued, queuedBytes: bytes, written, dropped, storeFailures }
   }
 
+  /** Writes what is queued, for at most `timeoutMs`; drops and counts the rest. */
   async close(timeoutMs: number): Promise<void> {
     this.closing = true
     const cancelTimer = this.options.setTimer(timeoutMs, () => {
@@ -223,5 +217,3 @@ class Queue implements LogQueue {
     })
   }
 }
-
-export const createLogQueue = (options: LogQueueOptions): LogQueue => new Queue(options)

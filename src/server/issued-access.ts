@@ -9,10 +9,10 @@ import {
   createAccess,
   createKeyFinder,
   tenantsOfKeys,
+  type Access,
 } from '../proxy/access/access.ts'
-import type { Access } from '../proxy/access/access.ts'
-import { createLimits } from '../proxy/access/limits.ts'
-import { createSlices } from '../proxy/access/slices.ts'
+import { Limits } from '../proxy/access/limits.ts'
+import { Slices } from '../proxy/access/slices.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
 import { systemTimer } from '../timers.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
@@ -47,14 +47,14 @@ export const openAccess = async (
   )
   // a restarted process has another name: it does not know what its predecessor had reserved
   const holder = randomUUID()
-  const slices = createSlices({
+  const slices = new Slices({
     renew: (asks) => store.keys.renew(holder, asks),
     onError: (error) => fault('spend', error),
     now: () => performance.now(),
     setTimer: systemTimer,
   })
   const findKey = createKeyFinder(keys.snapshot)
-  const limits = createLimits({ priceOf: (model) => findPrice(prices, model), slices })
+  const limits = new Limits({ priceOf: (model) => findPrice(prices, model), slices })
   return {
     access: createAccess(findKey, limits, upstream.apiKey),
     tenants: tenantsOfKeys(findKey),

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readBatch } from '../../src/core/log/exchange-batch.ts'
-import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import { LogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import { systemTimer } from '../../src/timers.ts'
 import {
   chatBody,
@@ -23,7 +23,7 @@ afterEach(() => harness.close())
 
 const startWith = async (append: LogQueueOptions['append'], maxBytes: number) => {
   faults = []
-  const queue = createLogQueue({
+  const queue = new LogQueue({
     append,
     maxBytes,
     gatherMs: 1,

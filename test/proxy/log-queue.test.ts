@@ -7,7 +7,7 @@ import {
   type CapturedExchange,
   type ExchangeBatch,
 } from '../../src/core/log/exchange-batch.ts'
-import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import { LogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import { systemTimer } from '../../src/timers.ts'
 import { eventually } from '../kit/proxy/harness.ts'
 
@@ -36,7 +36,7 @@ const idsOf = (batch: ExchangeBatch): string[] => readBatch(batch).map(({ head }
 
 const collect = (options: Partial<LogQueueOptions> = {}) => {
   const batches: string[][] = []
-  const queue = createLogQueue({
+  const queue = new LogQueue({
     append: async (batch) => void batches.push(idsOf(batch)),
     fault: () => {},
     setTimer: systemTimer,

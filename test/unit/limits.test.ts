@@ -4,9 +4,9 @@ import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
 import { AppError } from '../../src/errors.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
-import { createLimits, type Charge, type Taken } from '../../src/proxy/access/limits.ts'
+import { Limits, type Charge, type Taken } from '../../src/proxy/access/limits.ts'
 import type { LimitsOptions } from '../../src/proxy/access/purchase.ts'
-import { createSlices } from '../../src/proxy/access/slices.ts'
+import { Slices } from '../../src/proxy/access/slices.ts'
 import { MemoryAccounts } from '../kit/proxy/accounts.ts'
 import { exampleKey } from '../kit/records/examples.ts'
 
@@ -39,7 +39,7 @@ const setUp = (
   const timers = new Set<() => void>()
   const accounts = new MemoryAccounts(() => clock.now)
   accounts.spend('a', spentUsd)
-  const slices = createSlices({
+  const slices = new Slices({
     renew: async (asks) => accounts.renew('proxy', asks),
     onError: (error) => {
       throw error
@@ -56,7 +56,7 @@ const setUp = (
     for (const work of timers) if (timers.delete(work)) work()
     await Promise.resolve()
   }
-  const subject = createLimits({
+  const subject = new Limits({
     priceOf: (model) => (model === 'm' ? PRICE : null),
     slices: {
       take: (...asked) => slices.take(...asked),

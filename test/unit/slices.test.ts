@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SliceAsk, SliceGrant } from '../../src/core/keys/account.ts'
 import type { IssuedKey, KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { Reservation } from '../../src/core/keys/slice.ts'
-import { createSlices, type Slices } from '../../src/proxy/access/slices.ts'
+import { Slices } from '../../src/proxy/access/slices.ts'
 import { systemTimer } from '../../src/timers.ts'
 import { MemoryAccounts } from '../kit/proxy/accounts.ts'
 import { exampleKey } from '../kit/records/examples.ts'
@@ -52,7 +52,7 @@ describe('the slices of a proxy', () => {
     trips = []
     errors = []
     database = 'up'
-    slices = createSlices({
+    slices = new Slices({
       renew,
       onError: (error) => errors.push(error),
       now: Date.now,

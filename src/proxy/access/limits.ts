@@ -55,19 +55,6 @@ export interface Charge extends Purchases {
 /** Of a check that may have to ask the database. */
 export type Soon<T> = T | Promise<T>
 
-export interface Limits {
-  /**
-   * Admits a chat completion. For a key without limits on tokens and money the charge reserves nothing
-   * and only counts. At once where the key's slice suffices.
-   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, `store-unavailable` for a budget that
-   * cannot be checked, and `invalid-request` for a body that must be read and cannot be, or whose cost has
-   * no upper bound
-   */
-  admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge>
-  /** Admits a request that is not read. @throws AppError `rate-limited` */
-  admitUnread(key: IssuedKey): Soon<void>
-}
-
 const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }
 
 /** Goes on at once where there is nothing to wait for. */
@@ -107,13 +94,20 @@ const requireReading = (outcome: ChatReading | ReadFault | null): ChatReading =>
   throw new AppError('invalid-request', `${why}, and this key has limits`)
 }
 
-class KeyLimiter implements Limits {
+export class Limits {
   private readonly options: LimitsOptions
 
   constructor(options: LimitsOptions) {
     this.options = options
   }
 
+  /**
+   * Admits a chat completion. For a key without limits on tokens and money the charge reserves nothing
+   * and only counts. At once where the key's slice suffices.
+   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, `store-unavailable` for a budget that
+   * cannot be checked, and `invalid-request` for a body that must be read and cannot be, or whose cost has
+   * no upper bound
+   */
   admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge> {
     if (isReadFirst(key)) {
       const reading = requireReading(asked.outcome)
@@ -125,6 +119,7 @@ class KeyLimiter implements Limits {
     return after(this.admitUnread(key), () => this.countOnly(key, asked))
   }
 
+  /** Admits a request that is not read. @throws AppError `rate-limited` */
   admitUnread(key: IssuedKey): Soon<void> {
     if (key.limits.requestsPerMinute === null) return
     // of requests a minute nothing is given back
@@ -196,5 +191,3 @@ class KeyLimiter implements Limits {
     }
   }
 }
-
-export const createLimits = (options: LimitsOptions): Limits => new KeyLimiter(options)

@@ -10,20 +10,6 @@ import type { SetTimer } from '../../timers.ts'
 import { shortageError, unknownBudgetError } from './limit-checks.ts'
 import { valueIn } from '../../core/lists.ts'
 
-export interface Slices {
-  /**
-   * Reserves the amounts; a promise where the database must be asked. While it is away, rates are counted
-   * by this process alone.
-   * @throws AppError `rate-limited`, `budget-exceeded`; `store-unavailable` where the database is away and
-   * the slice has not the money
-   */
-  take(key: IssuedKey, amounts: Amounts): Reservation | Promise<Reservation>
-  /** @param reservation null for a key without limits on tokens and money */
-  settle(key: IssuedKey, reservation: Reservation | null, taken: Spend): void
-  /** Writes the rest and gives the slices back, once. */
-  close(): Promise<void>
-}
-
 export interface SlicesOptions {
   /** durable when it resolves */
   renew: (asks: SliceAsk[]) => Promise<SliceGrant[]>
@@ -48,7 +34,7 @@ interface Entry {
   waiters: Waiter[]
 }
 
-class KeySlices implements Slices {
+export class Slices {
   private readonly options: SlicesOptions
   private readonly tickMs: number
   private readonly patienceMs: number
@@ -65,6 +51,12 @@ class KeySlices implements Slices {
     this.patienceMs = patienceMs
   }
 
+  /**
+   * Reserves the amounts; a promise where the database must be asked. While it is away, rates are counted
+   * by this process alone.
+   * @throws AppError `rate-limited`, `budget-exceeded`; `store-unavailable` where the database is away and
+   * the slice has not the money
+   */
   take(key: IssuedKey, amounts: Amounts): Reservation | Promise<Reservation> {
     const entry = this.entryOf(key)
     // a request does not overtake those that wait
@@ -79,6 +71,7 @@ class KeySlices implements Slices {
     })
   }
 
+  /** @param reservation null for a key without limits on tokens and money */
   settle(key: IssuedKey, reservation: Reservation | null, taken: Spend): void {
     const { slice } = this.entryOf(key)
     if (reservation === null) slice.addSpend(taken)
@@ -86,6 +79,7 @@ class KeySlices implements Slices {
     this.wake()
   }
 
+  /** Writes the rest and gives the slices back, once. */
   async close(): Promise<void> {
     this.isClosed = true
     this.cancelTimer?.()
@@ -201,5 +195,3 @@ class KeySlices implements Slices {
     else this.isAway = false
   }
 }
-
-export const createSlices = (options: SlicesOptions): Slices => new KeySlices(options)

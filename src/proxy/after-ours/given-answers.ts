@@ -109,14 +109,7 @@ interface Given extends GivenBy {
   uncounted: number
 }
 
-export interface GivenAnswers {
-  /** @param messages of the request, with calls as texts @param content of the answer */
-  add(tenant: string, messages: readonly ChatMessage[], content: string, by: GivenBy): void
-  /** The last of them in a history, which the refusal is about; null where there is none. */
-  lastIn(tenant: string, messages: readonly ChatMessage[]): GivenBy | null
-  /** @returns whether a refusal after this answer counts: as often as the answer was given */
-  count(by: GivenBy): boolean
-}
+export type GivenAnswers = ReturnType<typeof createGivenAnswers>
 
 /** One takes some 300 bytes. */
 const MAX_GIVEN = 10_000
@@ -135,17 +128,24 @@ const keyOf = (
 const answerText = (content: string): string =>
   (isCallText(content) ? parseCalls(content)?.map(callLine).join('\n') : null) ?? content
 
-export const createGivenAnswers = (): GivenAnswers => {
+export const createGivenAnswers = () => {
   const given = new LRUCache<string, Given>({ max: MAX_GIVEN })
   return {
-    add: (tenant, messages, content, { templateVersion, lora, model }) => {
+    /** @param messages of the request, with calls as texts @param content of the answer */
+    add: (
+      tenant: string,
+      messages: readonly ChatMessage[],
+      content: string,
+      { templateVersion, lora, model }: GivenBy
+    ): void => {
       const key = keyOf(tenant, messages.at(-1), answerText(content))
       if (key === null) return
       const before = given.get(key)
       const uncounted = before?.lora === lora ? before.uncounted + 1 : 1
       given.set(key, { templateVersion, lora, model, uncounted })
     },
-    lastIn: (tenant, messages) => {
+    /** The last of them in a history, which the refusal is about; null where there is none. */
+    lastIn: (tenant: string, messages: readonly ChatMessage[]): GivenBy | null => {
       for (let at = messages.length - 1; at > 0; at--) {
         const message = messages[at]
         const text = message?.role === 'assistant' ? messageText(message) : null
@@ -155,7 +155,8 @@ export const createGivenAnswers = (): GivenAnswers => {
       }
       return null
     },
-    count: (by) => {
+    /** @returns whether a refusal after this answer counts: as often as the answer was given */
+    count: (by: GivenBy): boolean => {
       const known = by as Given
       if (known.uncounted === 0) return false
       known.uncounted--

@@ -14,18 +14,7 @@ interface Arriving {
   seen: { bytes: number; at: number } | null
 }
 
-export interface BodyBudget {
-  /** @returns false when they do not fit; then none are taken */
-  take(bytes: number): boolean
-  give(bytes: number): void
-  /**
-   * Says that a part of a body has come.
-   * @param end of the request; gives back what the body took
-   * @returns to be called when no more is awaited
-   */
-  arriving(socket: Pick<Socket, 'bytesRead'>, end: () => void): () => void
-  inUse(): number
-}
+export type BodyBudget = ReturnType<typeof createBodyBudget>
 
 const isStalled = (arriving: Arriving, now: number): boolean => {
   const { seen, socket } = arriving
@@ -36,7 +25,7 @@ const isStalled = (arriving: Arriving, now: number): boolean => {
 }
 
 /** @param now milliseconds; only differences matter */
-export const createBodyBudget = (maxBytes: number, now: () => number): BodyBudget => {
+export const createBodyBudget = (maxBytes: number, now: () => number) => {
   const arriving = new Set<Arriving>()
   let used = 0
   const endStalled = (): void => {
@@ -44,16 +33,22 @@ export const createBodyBudget = (maxBytes: number, now: () => number): BodyBudge
     for (const one of arriving) if (isStalled(one, at)) one.end()
   }
   return {
-    take(bytes) {
+    /** @returns false when they do not fit; then none are taken */
+    take(bytes: number): boolean {
       if (used + bytes > maxBytes) endStalled()
       if (used + bytes > maxBytes) return false
       used += bytes
       return true
     },
-    give: (bytes) => {
+    give: (bytes: number): void => {
       used -= bytes
     },
-    arriving(socket, end) {
+    /**
+     * Says that a part of a body has come.
+     * @param end of the request; gives back what the body took
+     * @returns to be called when no more is awaited
+     */
+    arriving(socket: Pick<Socket, 'bytesRead'>, end: () => void): () => void {
       const one = { socket, end, seen: null }
       arriving.add(one)
       return () => void arriving.delete(one)

@@ -13,6 +13,7 @@ import { answerUsage } from '../../openai/usage/usage.ts'
 import type { Purchase } from '../access/purchase.ts'
 import type { StepDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
+import { withoutHeaders } from '../headers.ts'
 import { Capture } from '../upstream/capture.ts'
 import type { Collect } from '../upstream/collect.ts'
 import type { Matched } from './match.ts'
@@ -82,9 +83,7 @@ const OF_ONE_REQUEST = 'idempotency-key'
 
 const askedBy = ({ incoming }: ChatExchange): Parameters<Collect>[0] => {
   const { method = 'POST', url = '/', rawHeaders, headers } = incoming
-  const kept = rawHeaders.filter(
-    (_text, at) => rawHeaders[at - (at % 2)]!.toLowerCase() !== OF_ONE_REQUEST
-  )
+  const kept = withoutHeaders(rawHeaders, (name) => name === OF_ONE_REQUEST)
   return { method, url, rawHeaders: kept, headers }
 }
 

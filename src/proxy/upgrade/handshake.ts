@@ -1,7 +1,7 @@
 /** The opening handshake of a WebSocket (RFC 6455 §4). Knows heads, not connections. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { hasBody } from '../headers.ts'
+import { hasBody, valuesOf } from '../headers.ts'
 import type { Socket } from 'node:net'
 
 /** Bytes kept for the upstream meanwhile; a client that keeps to the protocol sends none. */
@@ -106,9 +106,6 @@ const acceptOf = (key: string): string =>
   createHash('sha1')
     .update(key + GUID)
     .digest('base64')
-
-const valuesOf = (raw: readonly string[], name: string): string[] =>
-  raw.filter((_value, at) => at % 2 === 1 && raw[at - 1]?.toLowerCase() === name)
 
 /**
  * Whether an answer with status 101 is one to this handshake. Anything else that says 101 has not read the key: what

@@ -1,12 +1,11 @@
 /** Asks the upstream for a WebSocket, and joins the client to it. */
-import type { Duplex } from 'node:stream'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { AppError } from '../../errors.ts'
 import type { Client } from '../client/client.ts'
 import type { StepDeps } from '../deps.ts'
 import { BYPASS_HEADER, headersForSwitch } from '../headers.ts'
-import type { Upgrade } from '../upstream/upstream-answer.ts'
+import type { Passage } from '../upstream/upstream-answer.ts'
 import { accepts, type HandshakeRequest, type PendingSocket } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
 
@@ -45,27 +44,15 @@ const keyCheck =
     }
   }
 
-/** What follows where the upstream accepts. */
-class Joining implements Upgrade {
-  private readonly deps: JoinDeps
-  private readonly incoming: IncomingMessage
-  private readonly client: Client
-  private readonly pending: PendingSocket
-
-  constructor(deps: JoinDeps, incoming: IncomingMessage, client: Client, pending: PendingSocket) {
-    this.deps = deps
-    this.incoming = incoming
-    this.client = client
-    this.pending = pending
-  }
-
-  accept(
-    raw: string[],
-    upstream: Duplex,
-    added: readonly string[],
-    onEnd: () => void
-  ): Error | null {
-    const { deps, incoming, client, pending } = this
+/** Tells the client, and joins it to the connection. */
+const join =
+  (
+    deps: JoinDeps,
+    incoming: IncomingMessage,
+    client: Client,
+    pending: PendingSocket
+  ): NonNullable<Passage['upgrade']> =>
+  (raw, upstream, added, onEnd) => {
     if (!accepts(raw, incoming.headers['sec-websocket-key'] ?? '')) return notAccepted()
     const { outgoing } = client
     outgoing.sendDate = false
@@ -86,7 +73,6 @@ class Joining implements Upgrade {
     tunnel.start(pending.take())
     return null
   }
-}
 
 export type OpenWebSocket = ReturnType<typeof createOpenWebSocket>
 
@@ -100,7 +86,7 @@ export const createOpenWebSocket =
     const passage = {
       incoming,
       body: null,
-      upgrade: new Joining(deps, incoming, client, pending),
+      upgrade: join(deps, incoming, client, pending),
       client,
       apiKey: deps.upstreamApiKey,
       addedHeaders: [],

@@ -41,7 +41,7 @@ const shownText = (status: number, text: string): string =>
   STATUS_TEXT.test(text) ? text : (STATUS_CODES[status] ?? '')
 
 /** Header bytes as latin1 texts; undici types them wider than they are. */
-const textsOf = (raw: Dispatcher.DispatchController['rawHeaders']): string[] =>
+export const textsOf = (raw: Dispatcher.DispatchController['rawHeaders']): string[] =>
   Array.isArray(raw)
     ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
     : []

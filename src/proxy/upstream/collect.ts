@@ -2,13 +2,15 @@
 import type { Dispatcher } from 'undici'
 import { AppError } from '../../errors.ts'
 import { headersForClient } from '../headers.ts'
+import { textsOf } from './attempt.ts'
 import type { Capture } from './capture.ts'
-import type { Upstream } from './upstream.ts'
+import type { Asking, Upstream } from './upstream.ts'
 
 /** A request for an answer that does not go to the client as it is. */
 export type Collect = (
-  asked: Pick<Parameters<Upstream['ask']>[0], 'method' | 'url' | 'rawHeaders' | 'headers'>,
-  body: Buffer,
+  asked: Asking,
+  /** null for none */
+  body: Buffer | null,
   /** gets the answer */
   capture: Capture,
   signal: AbortSignal
@@ -34,11 +36,7 @@ class Collector implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return
-    const raw = controller.rawHeaders
-    const texts = (Array.isArray(raw) ? raw : []).map((part) =>
-      typeof part === 'string' ? part : part.toString('latin1')
-    )
-    this.capture.begin(status, headersForClient(texts, []))
+    this.capture.begin(status, headersForClient(textsOf(controller.rawHeaders), []))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

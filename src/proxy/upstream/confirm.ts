@@ -3,10 +3,12 @@
  * and refuses to without any. A public list tells nothing about credentials.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Dispatcher } from 'undici'
 import type { SetTimer } from '../../timers.ts'
-import type { Upstream } from './upstream.ts'
 import { isSuccess } from '../../core/http-status.ts'
+import { withoutHeaders } from '../headers.ts'
+import { Capture } from './capture.ts'
+import { collectFrom } from './collect.ts'
+import type { Upstream } from './upstream.ts'
 
 /** `unknown`: the upstream's answer does not tell; `away`: there was none, or a server error. */
 export type Confirmation = 'accepted' | 'refused' | 'unknown' | 'away'
@@ -15,63 +17,22 @@ export type Confirmation = 'accepted' | 'refused' | 'unknown' | 'away'
 const LIST_MS = 10_000
 /** 400 is how Google answers an invalid key. */
 const REFUSALS = new Set([400, 401, 402, 403])
-const ENOUGH = new Error('the status is known')
-
-/** The final status of an answer, whose body is not read. */
-class StatusReader implements Dispatcher.DispatchHandler {
-  private readonly done: (status: number | null) => void
-  private controller: Dispatcher.DispatchController | null = null
-
-  /** @param done gets the status; null where none came */
-  constructor(done: (status: number | null) => void) {
-    this.done = done
-  }
-
-  stop(): void {
-    this.controller?.abort(ENOUGH)
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller
-  }
-
-  onResponseStart(_controller: unknown, status: number): void {
-    if (status < 200) return
-    this.done(status)
-    this.stop()
-  }
-
-  onResponseError(): void {
-    this.done(null)
-  }
-}
-
-/** Headers of a request without those that describe its body. */
-const withoutBody = (raw: readonly string[]): string[] =>
-  raw.filter((_text, at) => !/^content-/i.test(raw[at - (at % 2)] ?? ''))
-
-const listStatus = (
+/** The status of an answer, whose body is not kept; 0 where none came. */
+const listStatus = async (
   upstream: Pick<Upstream, 'ask'>,
   rawHeaders: string[],
   query: string,
   setTimer: SetTimer
-): Promise<number | null> =>
-  new Promise((resolve) => {
-    const reader = new StatusReader((status) => {
-      cancel()
-      resolve(status)
-    })
-    const cancel = setTimer(LIST_MS, () => {
-      reader.stop()
-      resolve(null)
-    })
-    upstream.ask(
-      { method: 'GET', url: `/v1/models${query}`, rawHeaders, headers: {} },
-      null,
-      null,
-      reader
-    )
-  })
+): Promise<number> => {
+  const capture = new Capture(0, () => 0)
+  const late = new AbortController()
+  const asked = { method: 'GET', url: `/v1/models${query}`, rawHeaders, headers: {} }
+  const cancel = setTimer(LIST_MS, () => late.abort(new Error('the upstream does not answer')))
+  // a body that is too long for the capture ends it: the status is known then
+  await collectFrom(upstream, null)(asked, null, capture, late.signal).catch(() => {})
+  cancel()
+  return capture.status
+}
 
 /**
  * @param upstream that gets the credentials of its callers
@@ -84,10 +45,12 @@ export const confirmCredentials = async (
 ): Promise<Confirmation> => {
   const at = url.indexOf('?')
   const query = at < 0 ? '' : url.slice(at)
-  const status = await listStatus(upstream, withoutBody(rawHeaders), query, setTimer)
-  if (status === null || status >= 500) return 'away'
+  // without those that describe the body
+  const headers = withoutHeaders(rawHeaders, (name) => name.startsWith('content-'))
+  const status = await listStatus(upstream, headers, query, setTimer)
+  if (status === 0 || status >= 500) return 'away'
   if (REFUSALS.has(status)) return 'refused'
   if (!isSuccess(status)) return 'unknown'
   const open = await listStatus(upstream, [], '', setTimer)
-  return open !== null && isSuccess(open) ? 'unknown' : 'accepted'
+  return isSuccess(open) ? 'unknown' : 'accepted'
 }

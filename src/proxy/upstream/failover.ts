@@ -6,7 +6,7 @@
 import { Readable } from 'node:stream'
 import { AppError } from '../../errors.ts'
 import { Attempt, type FailedWhile, type Judge, type Target } from './attempt.ts'
-import { headerOf } from '../headers.ts'
+import { valuesOf } from '../headers.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
 import { retryAfterMs } from './retries.ts'
 import type { FailoverReason } from '../reasons.ts'
@@ -156,7 +156,8 @@ export class Failover implements Judge {
   private askAgainAfter(attempt: Attempt, headers: string[]): boolean {
     const { now, retryAfterMaxMs } = this.deps
     if (retryAfterMaxMs === 0) return false
-    const waitMs = retryAfterMs(headerOf(headers, 'retry-after'), now())
+    const [wanted = null] = valuesOf(headers, 'retry-after')
+    const waitMs = retryAfterMs(wanted, now())
     if (waitMs === null || waitMs > retryAfterMaxMs) return false
     if (!this.askLater(attempt.target, waitMs)) return false
     attempt.drop()

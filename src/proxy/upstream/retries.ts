@@ -3,15 +3,7 @@
  * with any method (RFC 9110 §9.2.2). Pure except for the random numbers that are passed in.
  */
 
-export interface Retries {
-  /** Counts a request, which pays a share of a later retry. */
-  request(): void
-  /**
-   * @param attempts made so far, at least 1
-   * @returns milliseconds to wait before the next; null when no further attempt is allowed
-   */
-  next(attempts: number): number | null
-}
+export type Retries = ReturnType<typeof createRetries>
 
 export interface RetryOptions {
   maxAttempts: number
@@ -43,14 +35,19 @@ export const createRetries = ({
   requestsPerRetry,
   burst,
   random,
-}: RetryOptions): Retries => {
+}: RetryOptions) => {
   const most = burst * requestsPerRetry
   let requests = most
   return {
-    request: () => {
+    /** Counts a request, which pays a share of a later retry. */
+    request: (): void => {
       requests = Math.min(most, requests + 1)
     },
-    next: (attempts) => {
+    /**
+     * @param attempts made so far, at least 1
+     * @returns milliseconds to wait before the next; null when no further attempt is allowed
+     */
+    next: (attempts: number): number | null => {
       if (attempts >= maxAttempts || requests < requestsPerRetry) return null
       requests -= requestsPerRetry
       // half fixed, half random, so that clients do not retry at the same moment

@@ -94,25 +94,24 @@ export interface AnsweredBy {
   apiKey: string | null
 }
 
-/** The client of a WebSocket, which the upstream may accept. */
-export interface Upgrade {
-  /**
-   * Tells the client, and joins it to the connection.
-   * @param raw headers of the upstream's answer
-   * @param added headers that the client gets beside
-   * @param onEnd called when both connections are closed
-   * @returns why the upstream's answer is not accepted: then nothing was done; null where it is
-   */
-  accept(raw: string[], upstream: Duplex, added: readonly string[], onEnd: () => void): Error | null
-}
-
 /** A request for an upstream, and the way of its answer to the client. */
 export interface Passage {
   incoming: IncomingMessage
   /** null for none */
   body: Buffer | Readable | null
-  /** of WebSockets alone */
-  upgrade?: Upgrade
+  /**
+   * Of WebSockets alone, which the upstream has accepted.
+   * @param raw headers of the upstream's answer
+   * @param added headers that the client gets beside
+   * @param onEnd called when both connections are closed
+   * @returns why the upstream's answer is not accepted: then nothing was done; null where it is
+   */
+  upgrade?: (
+    raw: string[],
+    upstream: Duplex,
+    added: readonly string[],
+    onEnd: () => void
+  ) => Error | null
   client: Client
   /** sent in place of the client's own credential; null forwards that */
   apiKey: string | null
@@ -193,7 +192,7 @@ export class UpstreamAnswer {
   upgrade(raw: string[], upstream: Duplex): Error | null {
     const { passage, answeredBy } = this
     const onEnd = (): void => passage.onEnd('complete', answeredBy)
-    return passage.upgrade!.accept(raw, upstream, this.addedHeaders, onEnd)
+    return passage.upgrade!(raw, upstream, this.addedHeaders, onEnd)
   }
 
   /** @returns false when no more may come until `resume` of the body is called */

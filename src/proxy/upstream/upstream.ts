@@ -16,26 +16,9 @@ export interface UpstreamOptions {
   onFault: (error: Error, host: string) => void
 }
 
-type Asking = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>
+export type Asking = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>
 
-export interface Upstream {
-  /**
-   * Sends a request once.
-   * @param body null for none; a buffer is sent with its length, a stream as the client frames it
-   * @param apiKey sent in place of the client's credentials; null forwards those
-   */
-  ask(
-    incoming: Asking,
-    body: Buffer | Readable | null,
-    apiKey: string | null,
-    handler: Dispatcher.DispatchHandler
-  ): void
-  /** Sends the handshake of a WebSocket; `onRequestUpgrade` of the handler gets the connection. */
-  open(incoming: Asking, apiKey: string | null, handler: Dispatcher.DispatchHandler): void
-  /** Reports an answer that did not come, not to its end, or with a status of 500 or more. */
-  failed(error: Error): void
-  close(): Promise<void>
-}
+export type Upstream = ReturnType<typeof createUpstream>
 
 /**
  * A base URL without a path receives paths as they are; one with a path (`https://host/openai/v1`)
@@ -53,7 +36,7 @@ const pathRewriter = (base: URL): ((target: string) => string) => {
 export const createUpstream = (
   baseUrl: string,
   { idleTimeoutMs, connectTimeoutMs, credentials, onFault }: UpstreamOptions
-): Upstream => {
+) => {
   const base = new URL(baseUrl)
   const rewritePath = pathRewriter(base)
   const pool = new Pool(base.origin, {
@@ -65,7 +48,17 @@ export const createUpstream = (
   const pathFor = (url: string, apiKey: string | null): string =>
     rewritePath(apiKey === null ? url : credentials.withoutParameters(url))
   return {
-    ask: ({ method = 'GET', url = '/', rawHeaders, headers }, body, apiKey, handler) => {
+    /**
+     * Sends a request once.
+     * @param body null for none; a buffer is sent with its length, a stream as the client frames it
+     * @param apiKey sent in place of the client's credentials; null forwards those
+     */
+    ask: (
+      { method = 'GET', url = '/', rawHeaders, headers }: Asking,
+      body: Buffer | Readable | null,
+      apiKey: string | null,
+      handler: Dispatcher.DispatchHandler
+    ): void => {
       const options = { keepLength: !Buffer.isBuffer(body), apiKey }
       const request = {
         path: pathFor(url, apiKey),
@@ -75,7 +68,12 @@ export const createUpstream = (
       }
       pool.dispatch(request, handler)
     },
-    open: ({ url = '/', rawHeaders, headers }, apiKey, handler) => {
+    /** Sends the handshake of a WebSocket; `onRequestUpgrade` of the handler gets the connection. */
+    open: (
+      { url = '/', rawHeaders, headers }: Asking,
+      apiKey: string | null,
+      handler: Dispatcher.DispatchHandler
+    ): void => {
       const request = {
         path: pathFor(url, apiKey),
         method: 'GET' as const,
@@ -84,7 +82,8 @@ export const createUpstream = (
       }
       pool.dispatch(request, handler)
     },
-    failed: (error) => onFault(error, base.host),
-    close: () => pool.destroy(),
+    /** Reports an answer that did not come, not to its end, or with a status of 500 or more. */
+    failed: (error: Error): void => onFault(error, base.host),
+    close: (): Promise<void> => pool.destroy(),
   }
 }

@@ -29,26 +29,7 @@ export interface FailoverOptions {
   retryAfterMaxMs: number
 }
 
-export interface Upstreams {
-  /** The upstream that a model's requests are for; null without an upstreams file. */
-  nameFor(model: string): string | null
-  /** Sends a chat completion, again or to a stand-in where needed. @param model '' for none */
-  ask(passage: Passage, model: string): void
-  /** Whether nothing but the upstream that gets the callers' own credentials answers a model's requests. */
-  seesCredentials(model: string): boolean
-  /** Asks the upstream of a model about the credentials of a request; `unknown` where it gets no such. */
-  confirm(incoming: IncomingMessage, model: string): Promise<Confirmation>
-  /**
-   * Asks the first choice of another model, once, for a caller of a model.
-   * @param apiKey sent where that upstream has no key of its own; null forwards the caller's credentials
-   * @returns null where these are for another upstream
-   */
-  collectFor(model: string, other: string, apiKey: string | null): Collect | null
-  /** Sends any other request to the standard upstream. */
-  pass(passage: Passage): void
-  /** Cuts all connections. */
-  close(): Promise<void>
-}
+export type Upstreams = ReturnType<typeof createUpstreams>
 
 export interface UpstreamsDeps extends Omit<FailoverDeps, 'retryAfterMaxMs'> {
   /** the upstream of all models without an entry */
@@ -80,54 +61,64 @@ const opener =
     breaker: createBreaker({ ...deps.failover.breaker, now: deps.now }),
   })
 
-export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
-  const { upstreams: entries, retryAfterMaxMs } = deps.failover
+/** All upstreams that are configured, opened. */
+const openLines = (deps: UpstreamsDeps) => {
+  const { upstreams: entries } = deps.failover
   const open = opener(deps)
-  const isNamed = entries.length > 0
-  const standard = open(isNamed ? DEFAULT_UPSTREAM : null, deps.upstreamBaseUrl, null)
-  const named = entries.map((entry) => {
-    const { name, baseUrl, apiKey } = entry
-    return { entry, target: open(name, baseUrl, apiKey) }
-  })
-  const targetsOf = (wanted: NamedUpstream): Target[] =>
-    named.filter(({ entry }) => entry === wanted).map(({ target }) => target)
-  const lines = new Map(
-    named.map(({ entry, target }) => {
-      const standIns = standInsOf(entries, entry).flatMap(targetsOf)
-      return [entry, [target, ...standIns] satisfies Line]
-    })
+  const name = entries.length > 0 ? DEFAULT_UPSTREAM : null
+  const standard = open(name, deps.upstreamBaseUrl, null)
+  const named = new Map(
+    entries.map((entry) => [entry, open(entry.name, entry.baseUrl, entry.apiKey)])
   )
   const lineFor = (model: string, mayStandIn: boolean): Line => {
     const entry = findUpstream(entries, model)
-    const line = entry && lines.get(entry)
-    if (!line) return [standard]
-    return mayStandIn ? line : [line[0]]
+    const target = entry && named.get(entry)
+    if (!target) return [standard]
+    const standIns = mayStandIn ? standInsOf(entries, entry) : []
+    return [target, ...standIns.flatMap((other) => named.get(other) ?? [])]
   }
+  return { standard, lineFor, targets: [standard, ...named.values()] }
+}
+
+export const createUpstreams = (deps: UpstreamsDeps) => {
+  const { retryAfterMaxMs } = deps.failover
+  const { standard, lineFor, targets } = openLines(deps)
   const asking = { ...deps, retryAfterMaxMs }
   const passing = { ...deps, retryAfterMaxMs: 0 }
   // only answers to chat completions name their upstream
   const unnamed: Line = [{ ...standard, name: null }]
   return {
-    nameFor: (model) => (isNamed ? (findUpstream(entries, model)?.name ?? DEFAULT_UPSTREAM) : null),
-    ask: (passage, model) => {
+    /** The upstream that a model's requests are for; null without an upstreams file. */
+    nameFor: (model: string): string | null => lineFor(model, false)[0].name,
+    /** Sends a chat completion, again or to a stand-in where needed. @param model '' for none */
+    ask: (passage: Passage, model: string): void => {
       // a query may hold a key, which only the first choice may see
       const mayStandIn = passage.incoming.url?.includes('?') !== true
       new Failover(asking, passage, lineFor(model, mayStandIn)).begin()
     },
-    seesCredentials: (model) => lineFor(model, true).every(({ apiKey }) => apiKey === null),
-    confirm: async (incoming, model) => {
+    /** Whether nothing but the upstream that gets the callers' own credentials answers a model's requests. */
+    seesCredentials: (model: string): boolean =>
+      lineFor(model, true).every(({ apiKey }) => apiKey === null),
+    /** Asks the upstream of a model about the credentials of a request; `unknown` where it gets no such. */
+    confirm: async (incoming: IncomingMessage, model: string): Promise<Confirmation> => {
       const [{ upstream, apiKey }] = lineFor(model, false)
       return apiKey === null ? confirmCredentials(upstream, incoming, deps.setTimer) : 'unknown'
     },
-    collectFor: (model, other, apiKey) => {
+    /**
+     * Asks the first choice of another model, once, for a caller of a model.
+     * @param apiKey sent where that upstream has no key of its own; null forwards the caller's credentials
+     * @returns null where these are for another upstream
+     */
+    collectFor: (model: string, other: string, apiKey: string | null): Collect | null => {
       const [target] = lineFor(other, false)
       const key = target.apiKey ?? apiKey
       const isSame = lineFor(model, false)[0] === target
       return key === null && !isSame ? null : collectFrom(target.upstream, key)
     },
-    pass: (passage) => new Failover(passing, passage, unnamed).begin(),
-    close: async () => {
-      const targets = [standard, ...named.map(({ target }) => target)]
+    /** Sends any other request to the standard upstream. */
+    pass: (passage: Passage): void => new Failover(passing, passage, unnamed).begin(),
+    /** Cuts all connections. */
+    close: async (): Promise<void> => {
       await Promise.all(targets.map(({ upstream }) => upstream.close()))
     },
   }

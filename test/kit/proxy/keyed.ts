@@ -14,8 +14,8 @@ import {
   tenantsOfKeys,
 } from '../../../src/proxy/access/access.ts'
 import type { ProxyDeps } from '../../../src/proxy/deps.ts'
-import { createLimits } from '../../../src/proxy/access/limits.ts'
-import { createSlices } from '../../../src/proxy/access/slices.ts'
+import { Limits } from '../../../src/proxy/access/limits.ts'
+import { Slices } from '../../../src/proxy/access/slices.ts'
 import { systemTimer } from '../../../src/timers.ts'
 import { MemoryAccounts } from './accounts.ts'
 import { exampleKey } from '../records/examples.ts'
@@ -51,7 +51,7 @@ export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps
   let table = compileKeyTable(keys)
   const findKey = createKeyFinder(() => table)
   const accounts = new MemoryAccounts(() => clock.now)
-  const slices = createSlices({
+  const slices = new Slices({
     renew: async (asks) => accounts.renew('proxy', asks),
     onError: (error) => {
       throw error
@@ -59,7 +59,7 @@ export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps
     now: () => clock.now,
     setTimer: systemTimer,
   })
-  const limits = createLimits({
+  const limits = new Limits({
     priceOf: (model) => findPrice(PRICES, model),
     slices: {
       take: (...asked) => slices.take(...asked),
