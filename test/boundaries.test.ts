@@ -305,7 +305,11 @@ const RULES: Record<string, Rule> = {
     node: false,
   },
   'src/process': { ours: [], packages: [], node: true },
-  'src/process/log-line.ts': { ours: ['src/visible-text.ts'], packages: [], node: false },
+  'src/process/log-line.ts': {
+    ours: ['src/openai/fields.ts', 'src/visible-text.ts'],
+    packages: [],
+    node: false,
+  },
   'src/process/logger.ts': {
     ours: ['src/config/config.ts', 'src/process/log-line.ts'],
     packages: ['pino'],

@@ -4,6 +4,7 @@
  */
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { ErrorBody } from '../openai/error-body.ts'
+import { parseJson } from '../openai/fields.ts'
 
 export interface CallOptions {
   timeoutMs?: number
@@ -60,12 +61,9 @@ const CODE_BY_STATUS: Record<number, ErrorCode> = {
 
 const errorOf = async (engine: string, response: Response): Promise<AppError> => {
   const text = await response.text()
-  let error: Partial<ErrorBody['error']> = {}
-  try {
-    error = (JSON.parse(text) as Partial<ErrorBody> | null)?.error ?? {}
-  } catch {
-    // not the contract's format: sent by a proxy in between, or by another service
-  }
+  // another format is that of a proxy in between, or of another service
+  const error =
+    (parseJson(text) as Partial<ErrorBody> | null)?.error ?? ({} as Partial<ErrorBody['error']>)
   // when a machine is stopped, its provider's router answers 404 without the contract's format
   const isRouter = response.status === 404 && error.message === undefined
   const code = isRouter

@@ -1,5 +1,6 @@
 /** OpenAI's error body, from an AppError. */
 import type { AppError, ErrorCode } from '../errors.ts'
+import { parseJson } from './fields.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string }
@@ -41,10 +42,6 @@ export const engineErrorBody = (error: AppError): ErrorBody => bodyOf(error, err
 
 /** Of an error's body. @returns null for any other text */
 export const errorMessageIn = (body: string): string | null => {
-  try {
-    const { error } = JSON.parse(body) as { error?: { message?: unknown } }
-    return typeof error?.message === 'string' ? error.message : null
-  } catch {
-    return null
-  }
+  const { error } = (parseJson(body) ?? {}) as { error?: { message?: unknown } }
+  return typeof error?.message === 'string' ? error.message : null
 }

@@ -2,6 +2,7 @@
  * The form of a log line: JSON for programs, on a pipe or in a file, and plain text for a person at a terminal. Server,
  * worker and engine write the same form, because they share one stderr.
  */
+import { isFields, parseJson, type Fields } from '../openai/fields.ts'
 import { visibleName, visibleText } from '../visible-text.ts'
 
 /** As pino numbers them. */
@@ -14,8 +15,6 @@ export type LogForm = 'json' | 'text'
 export const formFor = (stream: { isTTY?: boolean }): LogForm =>
   stream.isTTY === true ? 'text' : 'json'
 
-type Fields = Record<string, unknown>
-
 /** @param at milliseconds since the epoch @returns a line of JSON, as the server's logger makes it */
 export const jsonLine = (level: Level, at: number, fields: Fields, message: string): string =>
   `${JSON.stringify({ level: LEVELS[level], time: new Date(at).toISOString(), ...fields, msg: message })}\n`
@@ -26,9 +25,6 @@ const nameOfLevel = (number: unknown): string =>
 const valueText = (value: unknown): string =>
   typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** The chain of errors of a fault, each with its stack. */
 const causesText = (causes: unknown): string[] =>
   (Array.isArray(causes) ? causes : [])
@@ -38,22 +34,13 @@ const causesText = (causes: unknown): string[] =>
       ...(Array.isArray(stack) ? stack : []).map((frame) => `    ${String(frame)}`),
     ])
 
-const parsed = (line: string): Fields | null => {
-  try {
-    const value: unknown = JSON.parse(line)
-    return isFields(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
 /**
  * `10:00:05Z info  listening host=127.0.0.1 port=8787`, and the causes of a fault below it.
  * @param line of JSON @returns the line itself where it has another form
  */
 export const textLine = (line: string): string => {
-  const found = parsed(line)
-  if (found === null) return line
+  const found = parseJson(line)
+  if (!isFields(found)) return line
   const { level, time, msg, part, causes, ...fields } = found
   const head = [
     `${String(time).slice(11, 19)}Z`,

@@ -4,6 +4,7 @@
  */
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
+import { isFields, parseJson, type Fields } from '../openai/fields.ts'
 import type { ReadAnswer } from '../openai/read-answer.ts'
 import { tokenCounts } from '../openai/usage/usage.ts'
 
@@ -15,11 +16,6 @@ export interface ChatSpan {
   attributes: Record<string, string | number | string[]>
   /** null for a status under 400 */
   errorType: string | null
-}
-
-interface Responded {
-  id?: unknown
-  model?: unknown
 }
 
 type Attributes = Record<string, unknown>
@@ -34,17 +30,7 @@ const present = (attributes: Attributes): ChatSpan['attributes'] =>
 
 const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
-const parse = (response: Buffer | null): Responded => {
-  try {
-    const parsed = JSON.parse(response?.toString('utf8') ?? '{}') as Responded | null
-    return typeof parsed === 'object' && parsed !== null ? parsed : {}
-  } catch {
-    // an answer that is not JSON has no attributes
-    return {}
-  }
-}
-
-const finishReasons = (responded: Responded, { completionOf }: Dialect): string[] | null => {
+const finishReasons = (responded: Fields, { completionOf }: Dialect): string[] | null => {
   const choices = completionOf(responded)?.choices
   if (!Array.isArray(choices)) return null
   const reasons = choices.flatMap((choice) => textOf(choice?.finish_reason) ?? [])
@@ -52,11 +38,12 @@ const finishReasons = (responded: Responded, { completionOf }: Dialect): string[
 }
 
 const responseAttributes = ({ response, usage }: ReadAnswer, dialect: Dialect): Attributes => {
-  const responded = parse(response)
+  const parsed = parseJson(response?.toString('utf8') ?? '{}')
+  const responded = isFields(parsed) ? parsed : {}
   const counts = usage && tokenCounts(usage)
   return {
-    'gen_ai.response.id': textOf(responded.id),
-    'gen_ai.response.model': textOf(responded.model),
+    'gen_ai.response.id': textOf(responded['id']),
+    'gen_ai.response.model': textOf(responded['model']),
     'gen_ai.response.finish_reasons': finishReasons(responded, dialect),
     'gen_ai.usage.input_tokens': counts?.input,
     'gen_ai.usage.output_tokens': counts?.output,

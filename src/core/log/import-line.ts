@@ -10,7 +10,14 @@ import { answerUsage } from '../../openai/usage/usage.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
 import { completionOf } from './forms/chat.ts'
-import { isObject, nameOf, type Fields, type Found, type FoundExchange } from './forms/fields.ts'
+import {
+  isObject,
+  momentOf,
+  nameOf,
+  type Fields,
+  type Found,
+  type FoundExchange,
+} from './forms/fields.ts'
 import { readForms } from './forms/read-forms.ts'
 import type { ExchangeRecord } from './record.ts'
 
@@ -123,27 +130,16 @@ const parse = (text: string): Fields | string => {
   }
 }
 
-/** As seconds they are the year 5138, as milliseconds March 1973: no log has either. */
-const FIRST_MILLISECONDS = 1e11
-
-/** A date, seconds or milliseconds since 1970. @returns null for anything else, and for times before 1970 */
-const timeOf = (named: unknown): number | null => {
-  if (typeof named !== 'number' && typeof named !== 'string') return null
-  const isSeconds = typeof named === 'number' && named < FIRST_MILLISECONDS
-  const ms = new Date(isSeconds ? named * 1000 : named).getTime()
-  return ms >= 0 ? ms : null
-}
-
 /**
  * When the exchange was: `at` of the line; else `created` or `created_at` of the line or of its response, which
  * copies may have as 0. @returns null: `at` is not a time
  */
 const whenOf = (fields: Fields, unnamed: number): number | null => {
-  if (fields.at !== undefined) return timeOf(fields.at)
+  if (fields.at !== undefined) return momentOf(fields.at)
   const named = [fields, fields.response]
     .filter(isObject)
     .flatMap(({ created, created_at }) => [created, created_at])
-  return named.map(timeOf).find((ms) => ms !== null && ms > 0) ?? unnamed
+  return named.map(momentOf).find((ms) => ms !== null) ?? unnamed
 }
 
 type Bodies = Pick<ExchangeRecord, 'request' | 'response'>

@@ -1,6 +1,7 @@
 /** The bodies of a record, read as the proxy reads them. */
 import type { ChatChoice, ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
 import { dialectOfRecord } from '../../openai/dialect.ts'
+import { parseJson } from '../../openai/fields.ts'
 import { readChatRequest } from '../request/chat-reading.ts'
 import { PLAIN, withEnvelope } from '../request/envelope.ts'
 import { isAmbiguous } from '../request/unambiguous.ts'
@@ -35,12 +36,8 @@ export const clearRequestOf = (
 
 /** @returns null for text that is not JSON, such as an error page of the upstream */
 export const completionOf = ({ path, response }: Logged<'response'>): ChatCompletion | null => {
-  if (response === null) return null
-  try {
-    return dialectOfRecord({ path }).completionOf(JSON.parse(response))
-  } catch {
-    return null
-  }
+  const answer = response === null ? null : parseJson(response)
+  return answer === null ? null : dialectOfRecord({ path }).completionOf(answer)
 }
 
 /** The text of a message; '' where it has none. Nothing of it has been checked. */

@@ -15,7 +15,7 @@ import {
   type LongStrings,
   type ScanFault,
 } from './json-scan.ts'
-import { carriesNothing, isFields } from '../../openai/fields.ts'
+import { carriesNothing, isFields, parseJson } from '../../openai/fields.ts'
 import { callsText } from '../answer/calls.ts'
 import { hasMark, RESULT_MARK, withOrigin } from './message-origin.ts'
 import { CACHE_MARK, messageText } from './request-scan.ts'
@@ -135,17 +135,9 @@ export const READ_FAULTS: Record<ReadFault, string> = {
 
 type Parsed = { model?: unknown } | null
 
-const parse = (text: string): Parsed => {
-  try {
-    return JSON.parse(text) as Parsed
-  } catch {
-    return null
-  }
-}
-
 /** @returns null also where a text in the body looks like one that was cut out */
 const parseCut = (body: Buffer, longStrings: LongStrings): Parsed => {
-  const request = parse(cutLongStrings(body, longStrings))
+  const request = parseJson(cutLongStrings(body, longStrings)) as Parsed
   return 2 * countCut(request) === longStrings.length ? request : null
 }
 
@@ -160,7 +152,7 @@ export const readScanned = (
 ): ReadResult => {
   if (typeof scan === 'string') return { model: '', outcome: scan }
   const isWhole = body.length <= MAX_PARSED_BYTES
-  const parsed = isWhole ? parse(body.toString('utf8')) : parseCut(body, scan)
+  const parsed = isWhole ? (parseJson(body.toString('utf8')) as Parsed) : parseCut(body, scan)
   const name = parsed?.model
   const model = typeof name === 'string' && (isWhole || cutLength(name) === null) ? name : ''
   const request = requestOf(parsed)

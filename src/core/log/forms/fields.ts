@@ -20,8 +20,9 @@ const HAS_HOURS = /\d[t ]\d\d:/i
 export const momentOf = (time: unknown): number | null => {
   const number = typeof time === 'string' && /^\d+(?:\.\d+)?$/.test(time) ? Number(time) : time
   if (typeof number === 'number') {
-    const ms = Math.floor(fromNumber(number))
-    return number > 0 && Number.isFinite(ms) ? ms : null
+    // none for times beyond all dates
+    const ms = new Date(fromNumber(number)).getTime()
+    return ms > 0 ? ms : null
   }
   if (typeof time !== 'string') return null
   const isLocal = HAS_HOURS.test(time) && !HAS_ZONE.test(time)
