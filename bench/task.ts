@@ -3,7 +3,6 @@
  * directory, the official client. Traffic in, template live (or rejected with its reason), fresh
  * test rows, one table. See bench/RESULTS.md.
  */
-import type { ScheduleName } from '../src/core/learn/schedule.ts'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,7 +60,6 @@ const args = readOptions({
   // a sentence encoder for heads; and the arms that the product lets compete, by default all
   encoder: optional,
   learn: '',
-  schedule: 'exponential',
   margin: 0.05,
   // comparisons beside the product, or `none`
   arms: 'base-full,base-query,query-only,schedule',
@@ -155,7 +153,6 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ...(!args.grow && args.exchanges > 0 && { AUTO_INTERNALIZE: 'false' }),
   ...changedConstants({
     ...(!args.grow && { ...ROLLOUT_CONSTANTS, ...rowConstants() }),
-    schedule: args.schedule as ScheduleName,
   }),
   // the rows of a task are sent within minutes and do not depend on each other
   BURST_MINUTES: '0',

@@ -1,9 +1,8 @@
 /**
  * The product in two minutes, nothing scripted: the tiny model answers as the upstream, an application sends its
  * prompt through the proxy, and the proxy internalizes it.
- * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
+ * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
  */
-import type { ScheduleName } from '../src/core/learn/schedule.ts'
 import { endReason } from '../test/kit/process/internalizations.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,7 +49,6 @@ const { values: args } = parseArgs({
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
-    schedule: { type: 'string', default: 'exponential' },
     'price-input': { type: 'string', default: '0.15' },
     'price-output': { type: 'string', default: '0.60' },
     // the day on which the prices were read
@@ -111,7 +109,6 @@ const environment = (
     trainRows: TRAIN_ROWS,
     holdoutRows: HOLDOUT_ROWS,
     startExchanges: TRAIN_ROWS + HOLDOUT_ROWS,
-    schedule: args.schedule as ScheduleName,
     stages: 2,
     // examples that a row retrieves make the early stages twice as long
     examples: 0,

@@ -104,7 +104,6 @@ const internalizeOf = (env: Environment, constants: Constants): InternalizeOptio
   holdoutRows: constants.holdoutRows,
   burstMinutes: env.BURST_MINUTES,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
-  schedule: constants.schedule,
   stages: constants.stages,
   arms: env.ARMS,
   examples: constants.examples,

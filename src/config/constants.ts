@@ -4,7 +4,6 @@
  * documents promise holds for the figures that stand here. Pure.
  */
 import { z } from 'zod'
-import { SCHEDULE_NAMES, type ScheduleName } from '../core/learn/schedule.ts'
 import { PROMISE } from '../core/proof/verify-promise.ts'
 
 const MEBIBYTE = 2 ** 20
@@ -42,8 +41,7 @@ export const CONSTANTS = {
   holdoutRows: 500,
   /** Least share of requests that a lora has to answer: to watch and audit one that answers less does not pay. */
   minCoverage: 0.2,
-  /** The shape that `ARMS=schedule` trains by: none was ever better than another. */
-  schedule: 'exponential' as ScheduleName,
+  /** Of `ARMS=schedule`. */
   stages: 4,
   /** Retrieved for a row of its first stage. */
   examples: 4,
@@ -73,7 +71,6 @@ const CHANGES = z
     startExchanges: whole(2),
     trainRows: whole(1),
     holdoutRows: whole(1),
-    schedule: z.enum(SCHEDULE_NAMES),
     stages: whole(1),
     examples: whole(0),
     auditShare: z.number().min(0).max(1),

@@ -33,7 +33,7 @@ describe('the loop with the GPU engine', () => {
       ...loopSettings({
         promotes: true,
         trainRows: ROWS,
-        constants: { schedule: 'single-stage', examples: 0 },
+        constants: { stages: 1, examples: 0 },
       }),
       DATA_DIR: join(dataDir, 'proxy'),
       UPSTREAM_BASE_URL: upstream.baseUrl,

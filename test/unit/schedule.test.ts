@@ -5,21 +5,10 @@ import {
   defaultHyperparameters,
   planStages,
   stageShares,
-  type ScheduleName,
   type StagePlanInput,
 } from '../../src/core/learn/schedule.ts'
 
-const progressive = fc.constantFrom<ScheduleName>('linear', 'exponential', 'inverse-exponential')
-const anySchedule = fc.constantFrom<ScheduleName>(
-  'linear',
-  'exponential',
-  'inverse-exponential',
-  'single-stage',
-  'full-prompt'
-)
-
 const banking: StagePlanInput = {
-  schedule: 'linear',
   stages: 4,
   examples: 5,
   parameters: 135e6,
@@ -41,55 +30,22 @@ const epochs = (rows: number) =>
 describe('affordableFirstSteps', () => {
   it('is what the first stage’s slice of the time holds', () => {
     // 60 % for three early stages of four, so a fifth of 1,000 seconds
-    expect(affordableFirstSteps({ schedule: 'linear', stages: 4 }, 1000, 3.9)).toBe(51)
-    expect(affordableFirstSteps({ schedule: 'linear', stages: 4 }, 1000, 4.1)).toBe(48)
-    expect(affordableFirstSteps({ schedule: 'full-prompt', stages: 4 }, 1000, 4)).toBe(250)
+    expect(affordableFirstSteps(4, 1000, 3.9)).toBe(51)
+    expect(affordableFirstSteps(4, 1000, 4.1)).toBe(48)
   })
 })
 
+const rounded = (shares: number[]) => shares.map((share) => Number(share.toFixed(3)))
+
 describe('stageShares', () => {
-  it('falls linearly from everything to nothing', () => {
-    expect(stageShares('linear', 4).map((share) => share.toFixed(3))).toEqual([
-      '1.000',
-      '0.667',
-      '0.333',
-      '0.000',
-    ])
-  })
-
-  it('falls from 1 to 0 without ever rising, whatever the shape', () => {
-    fc.assert(
-      fc.property(progressive, fc.integer({ min: 2, max: 12 }), (name, stages) => {
-        const shares = stageShares(name, stages)
-        expect(shares).toHaveLength(stages)
-        expect(shares[0]).toBeCloseTo(1, 12)
-        expect(shares.at(-1)).toBe(0)
-        shares.slice(1).forEach((share, k) => expect(share).toBeLessThan(shares[k]!))
-      })
-    )
-  })
-
-  it('drops early in the exponential shape and late in the inverse one', () => {
-    const [early, linear, late] = (['exponential', 'linear', 'inverse-exponential'] as const).map(
-      (name) => stageShares(name, 4)[1]!
-    )
-    expect(early).toBeLessThan(linear!)
-    expect(late).toBeGreaterThan(linear!)
+  it('falls from everything to nothing, early more than late', () => {
+    expect(rounded(stageShares(4))).toEqual([1, 0.335, 0.09, 0])
+    expect(stageShares(1)).toEqual([0])
   })
 
   it('leaves out the stage with the whole prompt in self-distillation', () => {
-    expect(stageShares('linear', 3, true).map((share) => share.toFixed(3))).toEqual([
-      '0.667',
-      '0.333',
-      '0.000',
-    ])
-    expect(stageShares('linear', 1, true)).toEqual([0])
-  })
-
-  it('has one stage where nothing progresses', () => {
-    expect(stageShares('single-stage', 4)).toEqual([0])
-    expect(stageShares('full-prompt', 4)).toEqual([1])
-    expect(stageShares('linear', 1)).toEqual([0])
+    expect(rounded(stageShares(3, true))).toEqual([0.335, 0.09, 0])
+    expect(stageShares(1, true)).toEqual([0])
   })
 })
 
@@ -97,12 +53,11 @@ describe('planStages', () => {
   it('gives the last stage at least 40 % of the steps and of the time, and each a curve of its own', () => {
     fc.assert(
       fc.property(
-        anySchedule,
         fc.integer({ min: 1, max: 8 }),
         fc.integer({ min: 1, max: 20_000 }),
         fc.option(fc.integer({ min: 10, max: 100_000 })),
-        (schedule, stages, rows, secondsBudget) => {
-          const plan = planStages({ ...banking, schedule, stages, rows, secondsBudget })
+        (stages, rows, secondsBudget) => {
+          const plan = planStages({ ...banking, stages, rows, secondsBudget })
           const steps = plan.map(({ hyperparameters }) => hyperparameters.max_steps!)
           expect(Math.min(...steps)).toBeGreaterThanOrEqual(1)
           expect(steps.at(-1)! / sum(steps)).toBeGreaterThanOrEqual(0.4)
@@ -134,20 +89,20 @@ describe('planStages', () => {
 
   it('has no more examples than prompt when the lora learns from its own base model', () => {
     const plan = planStages({ ...banking, examples: 6, distils: true })
-    expect(plan.map(({ examples }) => examples)).toEqual([4, 3, 1, 0])
+    expect(plan.map(({ examples }) => examples)).toEqual([2, 1, 0, 0])
     expect(plan.at(-1)!.templateShare).toBe(0)
   })
 
   it('removes the examples along with the template', () => {
     expect(planStages({ ...banking, examples: 6 }).map(({ examples }) => examples)).toEqual([
-      6, 4, 2, 0,
+      6, 2, 0, 0,
     ])
   })
 
   it('keeps hyperparameters that a person set', () => {
     const [stage] = planStages({
       ...banking,
-      schedule: 'single-stage',
+      stages: 1,
       hyperparameters: { learning_rate: 5e-4, max_steps: 12 },
     })
     expect(stage!.hyperparameters).toMatchObject({

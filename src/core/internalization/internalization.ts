@@ -19,7 +19,7 @@ import type { WithheldPart } from '../rollout/withheld.ts'
 import type { Baseline } from '../rollout/indicators.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
-import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
+import type { ArmName, StagePlan } from '../learn/schedule.ts'
 import type { HoldoutTime } from './holdout-time.ts'
 import { itemAt } from '../lists.ts'
 import type { Reason } from '../reason.ts'
@@ -225,7 +225,6 @@ export interface JudgeCost {
 
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
-  schedule: ScheduleName
   engine: string
   baseModel: string
   seed: number
@@ -375,7 +374,6 @@ export interface InternalizeOptions {
   burstMinutes: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
-  schedule: ScheduleName
   stages: number
   /** that may compete */
   arms: ArmName[]

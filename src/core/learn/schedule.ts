@@ -41,41 +41,25 @@ export interface StagePlan {
   hyperparameters: Hyperparameters
 }
 
-/** Of both exponential shapes: after a third of the way 34 % or 91 % of the prompt are left. */
+/** After a third of the way a third of the prompt is left. */
 const CURVATURE = 3
 
 /** Share of the prompt that is left at x of the way, both 0 to 1; falls from 1 to 0. */
-const SHAPES = {
-  linear: (x: number) => 1 - x,
-  exponential: (x: number) =>
-    (Math.exp(-CURVATURE * x) - Math.exp(-CURVATURE)) / (1 - Math.exp(-CURVATURE)),
-  'inverse-exponential': (x: number) => 1 - Math.expm1(CURVATURE * x) / Math.expm1(CURVATURE),
-}
-
-export type ScheduleName = keyof typeof SHAPES | 'single-stage' | 'full-prompt'
-
-export const SCHEDULE_NAMES = [
-  ...Object.keys(SHAPES),
-  'single-stage',
-  'full-prompt',
-] as ScheduleName[]
+const shareAt = (x: number): number =>
+  (Math.exp(-CURVATURE * x) - Math.exp(-CURVATURE)) / (1 - Math.exp(-CURVATURE))
 
 /**
  * Share of the prompt that each stage has, falling from 1 to 0 (PromptIntern, arXiv 2407.02211,
- * section on progressive internalization). `single-stage` trains without the prompt only,
- * `full-prompt` with all of it only; a progressive schedule of one stage is `single-stage`.
+ * section on progressive internalization); a single stage trains without the prompt.
  *
  * In self-distillation the first stage has less than 1: with the whole prompt the student is its own
  * teacher, and there is nothing to learn.
  */
-export const stageShares = (name: ScheduleName, stages: number, distils = false): number[] => {
-  if (name === 'full-prompt') return [1]
-  if (name === 'single-stage' || stages <= 1) return [0]
-  return Array.from({ length: stages }, (_, k) => {
+export const stageShares = (stages: number, distils = false): number[] =>
+  Array.from({ length: stages }, (_, k) => {
     if (k === stages - 1) return 0
-    return SHAPES[name](distils ? (k + 1) / stages : k / (stages - 1))
+    return shareAt(distils ? (k + 1) / stages : k / (stages - 1))
   })
-}
 
 /** Facts that the defaults of training depend on. */
 export interface TrainingFacts {
@@ -142,7 +126,6 @@ const STAGE_WARMUP_SHARE = 0.1
 const secondsAtShare = (share: number): number => 0.1 + 0.6 * share
 
 export interface StagePlanInput extends TrainingFacts {
-  schedule: ScheduleName
   stages: number
   /** whether the lora learns from its own base model with the whole prompt */
   distils?: boolean
@@ -170,13 +153,10 @@ export const LEAST_PROMPTED_STEPS = 50
  * @param secondsPerStep of one optimizer step with the whole prompt
  */
 export const affordableFirstSteps = (
-  schedule: { schedule: ScheduleName; stages: number },
+  stages: number,
   seconds: number,
   secondsPerStep: number
-): number => {
-  const first = effortShare(0, stageShares(schedule.schedule, schedule.stages).length)
-  return Math.floor((seconds * first) / secondsPerStep)
-}
+): number => Math.floor((seconds * effortShare(0, stages)) / secondsPerStep)
 
 /**
  * Whole steps of each stage for its share of the time. Steps with more of the prompt cost more, so
@@ -200,7 +180,7 @@ const divideSteps = (total: number, stages: { prompt: number; effort: number }[]
  * share as `max_seconds`.
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {
-  const prompts = stageShares(input.schedule, input.stages, input.distils)
+  const prompts = stageShares(input.stages, input.distils)
   const stages = prompts.map((prompt, place) => ({
     prompt,
     effort: effortShare(place, prompts.length),

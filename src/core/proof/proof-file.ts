@@ -115,7 +115,6 @@ export interface ProofFile {
     engine: string
     baseModel: string
     method: string
-    schedule: string
     seed: number
     /** ids, in the order of time */
     records: string[]
@@ -172,7 +171,6 @@ const trainingOf = (plan: InternalizationPlan): ProofFile['training'] => ({
   engine: plan.engine,
   baseModel: plan.baseModel,
   method: plan.method,
-  schedule: plan.schedule,
   seed: plan.seed,
   records: plan.trainRecordIds,
   recordsDigest: digestOfIds(plan.trainRecordIds),

@@ -4,7 +4,6 @@ import {
   LEAST_PROMPTED_STEPS,
   planStages,
   type ArmName,
-  type ScheduleName,
   type TrainingFacts,
 } from '../../core/learn/schedule.ts'
 import type { Arm } from '../../core/internalization/internalization.ts'
@@ -47,22 +46,21 @@ const hasSchedule = (deps: WorkerDeps, { passSeconds, hasPrompt }: ArmFacts): bo
   if (!hasPrompt) return false
   if (config.trainSeconds === null) return true
   const seconds = config.trainSeconds * scheduleTimeShare(config)
-  const steps = affordableFirstSteps(config, seconds, passSeconds)
+  const steps = affordableFirstSteps(config.stages, seconds, passSeconds)
   if (steps >= LEAST_PROMPTED_STEPS) return true
   deps.log({
     level: 'warn',
-    message: `the ${config.schedule} schedule is left out: TRAIN_MINUTES is too short for steps with the prompt`,
+    message: 'the schedule is left out: TRAIN_MINUTES is too short for steps with the prompt',
     data: { trainSeconds: config.trainSeconds, steps, least: LEAST_PROMPTED_STEPS },
   })
   return false
 }
 
 const loraArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
-  const { trainSeconds, schedule, stages, examples, arms } = deps.config
-  const arm = (name: ArmName, shape: ScheduleName, timeShare: number): Arm => ({
+  const { trainSeconds, examples, arms } = deps.config
+  const arm = (name: ArmName, stages: number, timeShare: number): Arm => ({
     name,
     stages: planStages({
-      schedule: shape,
       stages,
       examples,
       distils: facts.method === 'self-distillation',
@@ -71,10 +69,10 @@ const loraArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
     }),
     results: [],
   })
-  if (!hasSchedule(deps, facts)) return [arm('query-only', 'single-stage', 1)]
-  const scheduled = arm('schedule', schedule, scheduleTimeShare(deps.config))
+  if (!hasSchedule(deps, facts)) return [arm('query-only', 1, 1)]
+  const scheduled = arm('schedule', deps.config.stages, scheduleTimeShare(deps.config))
   if (!arms.includes('query-only')) return [scheduled]
-  return [arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE), scheduled]
+  return [arm('query-only', 1, QUERY_ONLY_TIME_SHARE), scheduled]
 }
 
 /** A head has its own training, which takes seconds or minutes. */

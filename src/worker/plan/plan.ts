@@ -270,8 +270,8 @@ export const planInternalization = async (
   const { train } = rows
   const hasLoras = trainsLoras(base)
   const fitsPrompt = hasLoras && (await fitsWithPrompt(deps, engine, base, { template, train }))
-  const { arms: wanted, schedule } = deps.config
-  const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
+  const { arms: wanted, stages } = deps.config
+  const hasPrompt = fitsPrompt && stages > 1 && wanted.includes('schedule')
   const { dropOrder, templateTokens, passSeconds } = await planCompression(deps, engine, base.id, {
     template,
     train,
@@ -293,7 +293,6 @@ export const planInternalization = async (
   if ('refused' in competing) return competing
   const { arms, leftOut } = competing
   return {
-    schedule,
     engine: engine.name,
     baseModel: base.id,
     ...rowsOfPlan(rows, deps.config),

@@ -196,7 +196,6 @@ export const exampleApproved = (
   exampleInternalization(id, {
     state: { name: 'approval' },
     plan: {
-      schedule: 'linear',
       engine: 'default',
       baseModel: 'base',
       seed: 1,
