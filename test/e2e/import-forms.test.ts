@@ -67,11 +67,12 @@ describe('an export of another program', () => {
   it.each(FORMS)(
     'in the form %s has the template, the tokens and the times of the exchanges themselves',
     async (form) => {
-      // every other form as one document
+      // every other form as one document, one of them as a page of an API
       const values = valuesIn(form)
-      const isList = FORMS.indexOf(form) % 2 === 0
+      const document = form === 'langfuse' ? { data: values, meta: {} } : values
+      const isDocument = FORMS.indexOf(form) % 2 === 0
       const { templates, ...others } = await found(
-        isList ? JSON.stringify(values, null, 2) : linesOf(values)
+        isDocument ? JSON.stringify(document, null, 2) : linesOf(values)
       )
       expect(others).toEqual({ ...expected, templates: undefined })
       expect(templates).toHaveLength(1)
@@ -108,7 +109,7 @@ describe('an export of another program', () => {
   })
 
   it.each([
-    ['langfuse-page.json', 2, 1],
+    ['langfuse-page.jsonl', 2, 1],
     ['langfuse-blob.jsonl', 2, 0],
     ['otel-attributes.jsonl', 2, 0],
     ['otel-events.jsonl', 1, 1],

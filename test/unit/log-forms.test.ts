@@ -2,7 +2,7 @@
  * Logs of other programs. The files in `test/kit/logs` were made by the vendors' own programs against a server that
  * answers as the API does, with invented content:
  *
- * - `langfuse-page.json`, `langfuse-blob.jsonl`: `langfuse` 5.0.4, its type `ObservationV2` filled by the functions that
+ * - `langfuse-page.jsonl`, `langfuse-blob.jsonl`: `langfuse` 5.0.4, its type `ObservationV2` filled by the functions that
  *   its wrapper of OpenAI's client logs with; the second has the names of the field reference of blob storage exports;
  * - `otel-attributes.jsonl`: `opentelemetry-instrumentation-openai-v2` 2.4b0 with `opentelemetry-util-genai` 1.1b0;
  * - `otel-events.jsonl`: `azure-ai-inference` 1.0.0b9; both by the encoder of `opentelemetry-exporter-otlp-proto-common`;
@@ -52,7 +52,7 @@ const answerOf = ({ response }: ExchangeRecord) =>
 const fixture = (name: string): string[] =>
   readFileSync(new URL(`../kit/logs/${name}`, import.meta.url), 'utf8')
     .trim()
-    .split(name.endsWith('.jsonl') ? '\n' : '\0')
+    .split('\n')
 
 const SYSTEM = {
   role: 'system',
@@ -105,7 +105,7 @@ describe('a file that the program itself wrote', () => {
   })
 
   it('has tools and their calls, in a page of the API of Langfuse', () => {
-    const found = read(fixture('langfuse-page.json')[0])
+    const found = read(fixture('langfuse-page.jsonl')[0])
     expect(found).toHaveLength(3)
     expect(found[2]).toEqual({ reason: 'it is an observation of type SPAN, not GENERATION' })
     const [, second] = found as { record: ExchangeRecord }[]
