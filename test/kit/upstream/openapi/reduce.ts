@@ -1,6 +1,6 @@
 /**
- * Reduces the API's published document to the schemas of answers, without prose and closed: an answer has no members
- * that the document does not name. `tsx test/kit/upstream/openapi/reduce.ts openapi.json`, with the file of github.com/openai/openai-openapi.
+ * Reduces the API's published document to the schemas of answers that are given here, without prose and closed: an
+ * answer has no members that the document does not name. `tsx test/kit/upstream/openapi/reduce.ts openapi.json`, with the file of github.com/openai/openai-openapi.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -13,6 +13,9 @@ const ROOTS = [
 ]
 /** They check nothing, or nothing that JSON Schema knows. */
 const PROSE = /^(?:description|examples?|title|default|deprecated|discriminator|x-.*)$/u
+/** Choices that are no answers of a route: what runs at the provider, and media. */
+const NOT_GIVEN =
+  /FileSearch|CodeInterpreter|Computer|Image|MCP|Shell|ApplyPatch|WebSearch|ToolSearch|Program|Namespace|Audio|AdditionalTools|Compaction/u
 /** Its members are names of the API, not keywords. */
 const NAMES = 'properties'
 
@@ -30,7 +33,10 @@ const OF_EXAMPLES = {
 }
 
 const withoutProse = (value: unknown, areNames = false): unknown => {
-  if (Array.isArray(value)) return value.map((one) => withoutProse(one))
+  if (Array.isArray(value))
+    return value
+      .filter((one: Json | null) => !NOT_GIVEN.test(String(one?.['$ref'])))
+      .map((one) => withoutProse(one))
   if (typeof value !== 'object' || value === null) return value
   const kept = Object.entries(value).filter(([name]) => areNames || !PROSE.test(name))
   return withNull(
