@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
-import { completion, useWatchedRoute, type Watched } from '../worker/watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from '../worker/watched-route.ts'
 import { dyingStore, type Death } from './dying-store.ts'
 
 const open = useWatchedRoute()
@@ -21,7 +22,7 @@ const ROLLBACK: Case = {
   rollout: { ...AT_ONCE, auditShare: 0.03 },
   audit: async (watched) => {
     await watched.audit(10)
-    await watched.audit(40, { response: completion('violet') })
+    await watched.audit(40, { response: answerBody('violet') })
   },
   reached: 'retired',
 }

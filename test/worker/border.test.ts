@@ -13,7 +13,8 @@ import { verifyProof } from '../../src/core/proof/verify-proof.ts'
 import type { ProofFile } from '../../src/core/proof/proof-file.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
-import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from './watched-route.ts'
 
 const open = useWatchedRoute()
 
@@ -53,7 +54,7 @@ describe('a live route', () => {
   it('has the drafts that it was not sure enough of as pairs', async () => {
     const watched = await open(CANARY, {}, NARROW)
     await watched.audit(52)
-    await watched.audit(8, { response: completion('violet') })
+    await watched.audit(8, { response: answerBody('violet') })
     await watched.judged(60)
     const { outcomes, border } = await watched.report()
     const drafts = (await watched.pairs()).filter(({ outcome }) => outcome.startsWith('draft'))
@@ -103,7 +104,7 @@ describe('a live route', () => {
     const watched = await open(CANARY, {}, NARROW)
     for (let round = 0; round < 24; round++) {
       await watched.audit(9)
-      await watched.audit(1, { response: completion('violet') })
+      await watched.audit(1, { response: answerBody('violet') })
     }
     await watched.judged(240)
     expect(borderOf(await watched.state())).toBeNull()
@@ -142,7 +143,7 @@ const gotWorse = async (watched: Watched): Promise<void> => {
   const changed = new Set([...orders].filter((_, i) => i % 5 === 0))
   for (let round = 0; round < 6; round++)
     for (let number = 0; number < 60; number++)
-      await watched.audit(1, changed.has(number) ? { response: completion('violet') } : {})
+      await watched.audit(1, changed.has(number) ? { response: answerBody('violet') } : {})
 }
 
 const hasMoved = async (watched: Watched): Promise<boolean> => {
@@ -192,11 +193,8 @@ describe('a live route whose loss has risen', () => {
   it('is rolled back where the narrower border gets worse, too', async () => {
     const watched = await open(CANARY, {}, WIDE)
     await narrowed(watched)
-    await watched.audit(200, { response: completion('violet') })
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name !== 'live'
-    )
+    await watched.audit(200, { response: answerBody('violet') })
+    await watched.ended()
     expect(await watched.state()).toMatchObject({ name: 'retired' })
     expect(await watched.routes()).toEqual([])
     expect(faultsOf(await fileOf(watched))).toEqual([])

@@ -10,6 +10,7 @@ import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import type { Checker, WorkerDeps } from '../../src/worker/deps.ts'
 import type { Worker } from '../../src/worker/worker.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
@@ -29,11 +30,7 @@ const statement = (number: number, isTurned: boolean, order = number): string =>
   return `SELECT shelf FROM paint WHERE ${(isTurned ? conditions.reverse() : conditions).join(' AND ')}`
 }
 
-const completion = (content: string): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-    usage: USAGE,
-  })
+const completion = (content: string): string => answerBody(content, { usage: USAGE })
 
 const record = (number: number): ExchangeRecord => ({
   ...orderRecord(number),

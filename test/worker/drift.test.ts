@@ -3,6 +3,7 @@ import { reasonText } from '../../src/core/reasons/say-reason.ts'
 import { expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWatchedRoute } from './watched-route.ts'
 
@@ -15,11 +16,7 @@ const answeredBy = (
   content: string,
   fingerprint = 'fp_1'
 ): Partial<ExchangeRecord> => ({
-  response: JSON.stringify({
-    model,
-    system_fingerprint: fingerprint,
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  }),
+  response: answerBody(content, { model, system_fingerprint: fingerprint }),
 })
 
 /** The same order again and again, so that its right answer is known. */

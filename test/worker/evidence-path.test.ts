@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { readEvidencePath } from '../../src/lifecycle/read-evidence-path.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
-import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from './watched-route.ts'
 
 const open = useWatchedRoute()
 
@@ -31,7 +32,7 @@ describe('the path of the evidence of a live route', () => {
   it('ends with the figures of the report, in the first stage and after a step', async () => {
     const watched = await open(STAGED)
     await watched.audit(40)
-    await watched.audit(3, { response: completion('violet') })
+    await watched.audit(3, { response: answerBody('violet') })
     await watched.judged(43)
     await expectAtEnd(watched)
     await watched.audit(200)
@@ -45,11 +46,8 @@ describe('the path of the evidence of a live route', () => {
 
   it('ends with the figures of the report of a route that was rolled back', async () => {
     const watched = await open({ ...AT_ONCE, auditShare: 0.03 })
-    await watched.audit(40, { response: completion('violet') })
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name === 'retired'
-    )
+    await watched.audit(40, { response: answerBody('violet') })
+    await watched.ended()
     await expectAtEnd(watched)
     expect((await pathOf(watched)).at(-1)!.rollback).toBeGreaterThan(Math.log(300))
   })

@@ -9,6 +9,7 @@ import { examplesOf } from '../../src/lifecycle/held-out-examples.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { COLOURS, ORDERS } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
@@ -16,21 +17,12 @@ import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts
 const inJson = (records: readonly ExchangeRecord[], idOf: (record: ExchangeRecord) => string) =>
   records.map((record, number) => ({
     ...record,
-    response: JSON.stringify({
-      choices: [
-        {
-          index: 0,
-          message: {
-            role: 'assistant',
-            content: JSON.stringify({
-              id: hash('md5', idOf(record)).slice(0, 8),
-              shelf: { colour: COLOURS[number % COLOURS.length] },
-            }),
-          },
-          finish_reason: 'stop',
-        },
-      ],
-    }),
+    response: answerBody(
+      JSON.stringify({
+        id: hash('md5', idOf(record)).slice(0, 8),
+        shelf: { colour: COLOURS[number % COLOURS.length] },
+      })
+    ),
   }))
 
 const ORDERS_OF_TEST = ORDERS.slice(0, 2 * PLANNED_ROWS + 12)

@@ -15,6 +15,7 @@ import { planMove } from '../../src/worker/move/plan.ts'
 import type { UpstreamAnswer } from '../../src/worker/deps.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { HOUR_MS, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
@@ -38,13 +39,12 @@ const numberIn = (request: string): number => Number(/Order (\d+)/.exec(request)
 
 /** A client's request with the new name. */
 const asNew = (number: number) => {
-  const record = orderRecord(number)
+  const record = orderRecord(number, next(number)!)
   return {
     ...record,
     id: `new-${number}`,
     model: TO,
     request: record.request.replace('gpt-4o-mini', TO),
-    response: record.response!.replace(COLOURS[number % 6]!, next(number)!),
   }
 }
 
@@ -60,10 +60,9 @@ describe('a template that is followed to a new model', () => {
     asked.push(request)
     if (!isThere) return { status: 404, body: '{}', retryAfterMs: null }
     const content = answers(numberIn(request))
-    const choices = [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }]
     return content === null
       ? { status: 400, body: '{"error":{"message":"no such orders"}}', retryAfterMs: null }
-      : { status: 200, body: JSON.stringify({ choices, usage: USAGE }), retryAfterMs: null }
+      : { status: 200, body: answerBody(content, { usage: USAGE }), retryAfterMs: null }
   }
 
   interface FollowOptions {

@@ -180,10 +180,7 @@ describe('a live route of written answers', () => {
       writes: (refund) => anyWording({ ...refund, isGranted: !refund.isGranted }),
     })
     await watched.audit(40)
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name !== 'live'
-    )
+    await watched.ended()
     expect(await watched.state()).toMatchObject({ name: 'retired' })
     expect(await watched.routes()).toEqual([])
   })

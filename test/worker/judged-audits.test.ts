@@ -12,7 +12,8 @@ import { JUDGE_COST } from '../kit/records/judged.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness } from './harness.ts'
-import { completion, Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { Watched } from './watched-route.ts'
 
 const JUDGE = 'claude-judge'
 const VERSION = 'claude-judge-1'
@@ -39,13 +40,13 @@ const replyOf = (version: string | null): UpstreamAnswer =>
         status: 200,
         retryAfterMs: null,
         body: JSON.stringify({
-          ...(JSON.parse(completion('{"verdict":"different"}')) as object),
+          ...(JSON.parse(answerBody('{"verdict":"different"}')) as object),
           model: version,
           usage: { prompt_tokens: 1_000, completion_tokens: 10, total_tokens: 1_010 },
         }),
       }
 
-const OTHER = { response: completion('a colour of another box') }
+const OTHER = { response: answerBody('a colour of another box') }
 
 /** The engine, which cuts every answer off. */
 const cutting = (engine: Engine): Engine => ({

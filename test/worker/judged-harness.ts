@@ -20,6 +20,7 @@ import {
   type Refund,
   type ReplyForm,
 } from '../kit/records/written-replies.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 import { Watched } from './watched-route.ts'
@@ -36,11 +37,7 @@ export const PRICES: Price[] = [
 ]
 
 const completion = (content: string, model = 'gpt-4o-mini'): string =>
-  JSON.stringify({
-    model,
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-    usage: USAGE,
-  })
+  answerBody(content, { model, usage: USAGE })
 
 export interface Message {
   content: string

@@ -9,16 +9,14 @@ import { createFollow } from '../../src/worker/move/follow.ts'
 import { measureMove } from '../../src/worker/move/measure.ts'
 import { planMove, type MovePlan } from '../../src/worker/move/plan.ts'
 import { exampleTemplate } from '../kit/records/examples.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { onEachStore } from '../kit/store/stores.ts'
 
 const [TO, ROWS] = ['gpt-6-luna', 100]
 const PRICE = { model: TO, asOf: '2026-11-20', input: 0.1, cachedInput: 0.01, output: 0.5 }
 const USAGE = { prompt_tokens: 1_000, completion_tokens: 2, total_tokens: 1_002 }
-const BODY = JSON.stringify({
-  choices: [{ index: 0, message: { role: 'assistant', content: 'blue' }, finish_reason: 'stop' }],
-  usage: USAGE,
-})
+const BODY = answerBody('blue', { usage: USAGE })
 const MINUTE_MS = 60_000
 const START = 1_700_000_000_000
 

@@ -474,10 +474,7 @@ describe('a live route', () => {
   it('is rolled back when the other model has become worse', async () => {
     const watched = await live((number) => ({ text: wrong(number) }))
     await watched.audit(40)
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name !== 'live'
-    )
+    await watched.ended()
     expect(await watched.state()).toMatchObject({ name: 'retired' })
     expect(await watched.routes()).toEqual([])
   })

@@ -6,7 +6,8 @@ import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { proofFile } from '../../src/lifecycle/proof-file.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
-import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from './watched-route.ts'
 
 const open = useWorkerHarness()
 const watch = useWatchedRoute()
@@ -54,13 +55,12 @@ describe('the proof file of a verdict', () => {
 describe('the proof file of a rollout', () => {
   it('holds after a rollback by feedback, also when some of it was taken back since', async () => {
     const watched = await watch({ ...STAGED, steps: false })
-    const { harness, worker } = watched
     const [ours, theirs] = [await watched.answer(20), await watched.audit(20)]
     for (const [i, record] of ours.entries()) {
       await watched.rate([record], 'bad')
       await watched.rate([theirs[i]!], 'good')
     }
-    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    await watched.ended()
     const file = await ofWatched(watched)
     expect(file.rollout!.feedback.blocks).toHaveLength(20)
     expect(file.history.at(-1)!.feedback).toEqual(file.rollout!.report.feedback)
@@ -78,7 +78,7 @@ describe('the proof file of a rollout', () => {
     const watched = await watch(STAGED)
     await ofWatched(watched)
     await watched.audit(30)
-    const lost = await watched.audit(1, { response: completion('violet') })
+    const lost = await watched.audit(1, { response: answerBody('violet') })
     await watched.judged(31)
     await ofWatched(watched)
     await watched.audit(300)
@@ -108,11 +108,8 @@ describe('the proof file of a rollout', () => {
 
   it('holds for a route that was rolled back', async () => {
     const watched = await watch({ ...AT_ONCE, auditShare: 0.03 })
-    await watched.audit(40, { response: completion('violet') })
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name === 'retired'
-    )
+    await watched.audit(40, { response: answerBody('violet') })
+    await watched.ended()
     const file = await ofWatched(watched)
     expect(file.internalization.state).toBe('retired')
     const { checks } = verifyProof(file, QUICK_PROMISE)

@@ -14,7 +14,8 @@ import { goLive } from '../../src/lifecycle/promote.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { HOUR_MS } from './harness.ts'
-import { completion, useWatchedRoute, type Watched as WatchedRoute } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched as WatchedRoute } from './watched-route.ts'
 
 const Watched = { open: useWatchedRoute() }
 
@@ -93,11 +94,8 @@ describe('a rollout', () => {
 
   it('is rolled back when its answers disagree, and cannot go live again', async () => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
-    await watched.audit(40, { response: completion('violet') })
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name === 'retired'
-    )
+    await watched.audit(40, { response: answerBody('violet') })
+    await watched.ended()
     const state = await watched.state()
     expect(state).toMatchObject({
       reason: { code: 'rolled-back', figures: { margin: 0.05 } },
@@ -122,10 +120,7 @@ describe('a rollout', () => {
     await watched.judged(60)
     expect((await watched.state()).name).toBe('live')
     await watched.refuse(20)
-    await watched.harness.runUntil(
-      watched.worker,
-      async () => (await watched.state()).name === 'retired'
-    )
+    await watched.ended()
     expect(await watched.state()).toMatchObject({
       reason: { code: 'rolled-back' },
     })
@@ -177,9 +172,9 @@ const rateBoth = async (watched: WatchedRoute, count: number, lora: Thumb): Prom
 describe('feedback of users', () => {
   it('rolls a route back that users rate worse than the audited side, and it cannot go live again', async () => {
     const watched = await Watched.open(CANARY)
-    const { harness, worker } = watched
+    const { harness } = watched
     await rateBoth(watched, 20, 'bad')
-    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    await watched.ended()
     const state = await watched.state()
     expect(reasonIn({ state })).toMatch(
       /^rolled back: users rate it worse: 100\.0 % of 20 rated conversations of the lora's side are bad, 0\.0 % of 20 audited ones; the difference is \+100\.0 points \(.* the limit is 5\.0; evidence \d+:/
@@ -209,7 +204,7 @@ describe('feedback of users', () => {
       await watched.rate([record], 'bad')
       await watched.rate([theirs[i]!], 'good')
     }
-    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    await watched.ended()
   })
 
   it('counts as it is after it was taken back, within a minute, and the same after a crash', async () => {
@@ -276,8 +271,8 @@ describe('a paused route', () => {
     await pause(harness.store, (await harness.store.internalizations.get(id))!, context)
     await harness.runFor(worker, 24 * HOUR_MS, HOUR_MS)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ isPaused: true })
-    await watched.audit(40, { response: completion('violet') })
-    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    await watched.audit(40, { response: answerBody('violet') })
+    await watched.ended()
     expect(await watched.state()).toMatchObject({ evidence: { margin: 0.05 } })
     expect(await watched.routes()).toEqual([])
   })
@@ -293,12 +288,12 @@ describe('an audited request', () => {
       {
         replayUpstream: async () => {
           asked++
-          return completion('amber or so')
+          return answerBody('amber or so')
         },
       }
     )
     await watched.audit(10)
-    await watched.audit(10, { response: completion('violet') })
+    await watched.audit(10, { response: answerBody('violet') })
     await watched.judged(20)
     expect(asked).toBe(10)
     const report = await watched.report()
@@ -311,7 +306,7 @@ describe('an audited request', () => {
       { ...AT_ONCE, auditShare: 0.03 },
       { replayUpstream: async ({ request }) => answerOf(request) }
     )
-    await watched.audit(10, { response: completion('violet') })
+    await watched.audit(10, { response: answerBody('violet') })
     await watched.judged(10)
     const { outcomes, evidence } = await watched.report()
     expect(outcomes).toMatchObject({ 'second-agrees': 10 })
@@ -321,7 +316,7 @@ describe('an audited request', () => {
   it.each<[string, Partial<ExchangeRecord>, object]>([
     ['an error of the upstream', { status: 500, response: '{}' }, { unusable: 5 }],
     ['a body over the limit of the log', { request: '' }, { unusable: 5 }],
-    ['a refusal', { response: completion(null) }, { disagreed: 5 }],
+    ['a refusal', { response: answerBody(null) }, { disagreed: 5 }],
     [
       'a question that the lora is unsure of',
       { request: unsure() },
@@ -434,7 +429,7 @@ describe('an audited request', () => {
 
   it('keeps what it says and loses its text when its record is forgotten', async () => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
-    const ids = await watched.audit(4, { response: completion('violet') })
+    const ids = await watched.audit(4, { response: answerBody('violet') })
     await watched.judged(4)
     await watched.harness.store.records.forget({ recordIds: ids })
     expect(await watched.pairs()).toMatchObject(
@@ -447,7 +442,7 @@ describe('an audited request', () => {
     // enough to keep the route
     await watched.audit(80)
     await watched.judged(80)
-    const ids = await watched.audit(4, { response: completion('violet') })
+    const ids = await watched.audit(4, { response: answerBody('violet') })
     await watched.judged(84)
     const losses = async () => {
       await watched.harness.round(watched.worker)

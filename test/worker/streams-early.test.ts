@@ -10,7 +10,8 @@ import { COLOURS, ORDERS } from '../kit/records/paint-orders.ts'
 import { QUICK_PROMISE } from '../kit/records/facts.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
-import { completion, Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { Watched } from './watched-route.ts'
 
 /** Longer than a label may be, and than the first tokens. */
 const sentenceOf = (number: number): string =>
@@ -19,7 +20,7 @@ const sentenceOf = (number: number): string =>
 
 const written = (record: ExchangeRecord, number: number): ExchangeRecord => ({
   ...record,
-  response: completion(sentenceOf(number)),
+  response: answerBody(sentenceOf(number)),
 })
 
 const RECORDS = ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map(written)

@@ -16,6 +16,7 @@ import { pause } from '../../src/lifecycle/pause.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
@@ -27,12 +28,6 @@ let harness: WorkerHarness
 let worker: Worker
 let first: Internalization
 let next: number
-
-/** The upstream's answer from then on. */
-const answer = (content: string): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  })
 
 const route = (reason: string, outcome: RouteOutcome['outcome'] = 'skipped'): RouteOutcome => ({
   templateVersion: first.templateVersion,
@@ -62,12 +57,12 @@ const traffic = async (
   await harness.log(records)
 }
 
-const renamed = (number: number): string => answer(`shelf ${COLOURS[number % 6]}`)
+const renamed = (number: number): string => answerBody(`shelf ${COLOURS[number % 6]}`)
 
 /** A question that the first lora has never seen, so it sends it to the upstream. */
 const unknown = (number: number): Partial<ExchangeRecord> => ({
   request: orderRecord(number).request.replace('Order ', 'Return of order '),
-  response: answer('returns'),
+  response: answerBody('returns'),
 })
 
 /** Every second question is unknown. */

@@ -18,12 +18,6 @@ import { exampleOutcome } from '../kit/records/examples.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
-/** The body of an upstream's answer. */
-export const completion = (content: string | null): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  })
-
 export class Watched {
   readonly harness: WorkerHarness
   readonly worker: Worker
@@ -111,6 +105,9 @@ export class Watched {
     await this.harness.runUntil(this.worker, async () => (await this.count()) >= count)
     await this.harness.round(this.worker)
   }
+
+  /** Until it is live no longer. */
+  ended = () => this.harness.runUntil(this.worker, async () => (await this.state()).name !== 'live')
 
   /** @returns the first state that withholds a part or is no longer live */
   async withheldOrEnded(): Promise<InternalizationState> {

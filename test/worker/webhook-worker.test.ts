@@ -2,12 +2,16 @@
 import { saidBy } from '../../src/core/reason.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Internalization } from '../../src/core/internalization/internalization.ts'
+import {
+  winningLora,
+  type Internalization,
+} from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { goLive, rollBack } from '../../src/lifecycle/promote.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
+import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { isSigned, WEBHOOK_SECRET, WebhookReceiver } from '../kit/upstream/webhook-receiver.ts'
 import { SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
@@ -51,21 +55,16 @@ const run = async (
   return { ended: (await harness.worker(deps)).run(stop.signal) }
 }
 
-const lorasName = ({ plan, verdict }: Internalization): string =>
-  plan!.arms[verdict!.arm]!.results.at(-1)!.lora
-
 /** Audited requests that the lora answers differently. */
 const disagreeing = (live: Internalization, at: number): ExchangeRecord[] =>
   Array.from({ length: 40 }, (_, number) => ({
     ...orderRecord(number),
     id: `audit-${number}`,
     at,
-    response: JSON.stringify({
-      choices: [{ message: { role: 'assistant', content: 'violet' }, finish_reason: 'stop' }],
-    }),
+    response: answerBody('violet'),
     route: {
       templateVersion: live.templateVersion,
-      lora: lorasName(live),
+      lora: winningLora(live)!,
       outcome: 'skipped',
       reason: 'audit',
       confidence: null,

@@ -11,7 +11,8 @@ import { goLive } from '../../src/lifecycle/promote.ts'
 import { COLOURS, ORDERS, orderRecord } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { useWorkerHarness } from './harness.ts'
-import { completion, Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { Watched } from './watched-route.ts'
 
 const CANARY: RolloutSettings = { ...AT_ONCE, stages: [0.05, 1], auditShare: 0.03 }
 
@@ -22,7 +23,7 @@ const answerOf = (number: number, shelf = colourOf(number)): string =>
 
 const inJson = (number: number): ExchangeRecord => ({
   ...orderRecord(number),
-  response: completion(answerOf(number)),
+  response: answerBody(answerOf(number)),
 })
 
 const open = useWorkerHarness(ORDERS.slice(0, 156).map((_, number) => inJson(number)))
@@ -67,7 +68,7 @@ const renamed = async (watched: Watched, rounds: number): Promise<void> => {
       if (isChanged && number > 11) continue
       const { request } = orderRecord(number)
       const answer = isChanged ? answerOf(number, 'violet') : answerOf(number)
-      await watched.audit(1, { request, response: completion(answer) })
+      await watched.audit(1, { request, response: answerBody(answer) })
     }
 }
 
@@ -82,7 +83,7 @@ it('withholds a value of a field, and gives the others', async () => {
 
   const judged = async (number: number) => {
     const { request } = orderRecord(number)
-    const response = completion(answerOf(number))
+    const response = answerBody(answerOf(number))
     const [id] = await watched.audit(1, { request, response })
     const { ofRecord } = watched.harness.store.pairs
     await watched.harness.runUntil(watched.worker, async () => (await ofRecord(id!)) !== null)

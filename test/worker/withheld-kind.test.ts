@@ -14,7 +14,8 @@ import {
   warehouseOf,
   WAREHOUSES,
 } from '../kit/records/paint-orders.ts'
-import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from './watched-route.ts'
 
 const CANARY: RolloutSettings = { ...AT_ONCE, stages: [0.05, 1], auditShare: 0.03 }
 
@@ -30,7 +31,7 @@ const repainted = async (watched: Watched, rounds: number): Promise<void> => {
       if (isChanged && number % 12 !== round % 3) continue
       if (isChanged && number >= 24) continue
       const { request, response } = inWarehouse(number)
-      await watched.audit(1, { request, response: isChanged ? completion('violet') : response })
+      await watched.audit(1, { request, response: isChanged ? answerBody('violet') : response })
     }
 }
 

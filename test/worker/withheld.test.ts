@@ -10,7 +10,8 @@ import { eventTypeOf } from '../../src/worker/webhook/event.ts'
 import { changeText } from '../../src/lifecycle/rollout-report.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
 import { COLOURS, orderRecord } from '../kit/records/paint-orders.ts'
-import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+import { answerBody } from '../kit/records/completion.ts'
+import { useWatchedRoute, type Watched } from './watched-route.ts'
 
 type LiveState = Extract<InternalizationState, { name: 'live' }>
 
@@ -29,7 +30,7 @@ const shifted = async (watched: Watched, rounds: number): Promise<void> => {
       const { request } = orderRecord(number)
       await watched.audit(1, {
         request,
-        ...(colourOf(number) === COLOURS[0] && { response: completion('violet') }),
+        ...(colourOf(number) === COLOURS[0] && { response: answerBody('violet') }),
         ...(colourOf(number) !== COLOURS[0] && { response: orderRecord(number).response }),
       })
     }

@@ -18,7 +18,7 @@ export const completion = (content: string) => ({
 })
 
 /** The body of a chat completion with a text. */
-export const answerBody = (content: string, members: object = {}): string =>
+export const answerBody = (content: string | null, members: object = {}): string =>
   JSON.stringify({
     ...members,
     choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],

@@ -15,7 +15,7 @@ export const colourOf = (number: number): string => COLOURS[number % COLOURS.len
 export const questionOf = (number: number): string =>
   `Order ${100 + number}: tins of ${colourOf(number)} paint, please.`
 
-export const orderRecord = (number: number): ExchangeRecord => ({
+export const orderRecord = (number: number, answer = colourOf(number)): ExchangeRecord => ({
   id: `record-${number}`,
   // each in a burst of its own
   at: 1_700_000_000_000 + number * 360_000,
@@ -37,7 +37,7 @@ export const orderRecord = (number: number): ExchangeRecord => ({
       },
     ],
   }),
-  response: answerBody(COLOURS[number % 6]!, { system_fingerprint: 'fp_upstream' }),
+  response: answerBody(answer, { system_fingerprint: 'fp_upstream' }),
   usage: null,
   route: null,
 })
