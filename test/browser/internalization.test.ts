@@ -1,16 +1,12 @@
 /** The page of an internalization in a real browser, over the real server: plots, forms, and changes. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import type { Page } from 'playwright-core'
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import { saveDecisionFacts } from '../../src/lifecycle/proof-file.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
 import { examplePair, routedRecord } from '../kit/records/audited.ts'
-import { startServer } from '../kit/process/built.ts'
 import { exampleFacts, exampleJudged } from '../kit/records/facts.ts'
 import {
   exampleApproved,
@@ -18,20 +14,9 @@ import {
   exampleOutcome,
   exampleTemplate,
 } from '../kit/records/examples.ts'
-import { openStore } from '../kit/store/local-store.ts'
 import { exampleBorder, exampleReport, liveAt } from '../kit/records/rollout.ts'
-import {
-  CHROMIUM,
-  findingsOf,
-  heightAt,
-  keepTexts,
-  openBrowser,
-  openTab,
-  plotFindings,
-  unfold,
-  watchTab,
-  WHY_SKIPPED,
-} from './chromium.ts'
+import { CHROMIUM, findingsOf, heightAt, plotFindings, unfold, WHY_SKIPPED } from './chromium.ts'
+import { useSignedIn } from './signed-in.ts'
 import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const PAIRS = 40
@@ -69,8 +54,7 @@ const addLive = async (store: Store): Promise<void> => {
   await saveRolloutReport(store, 'live', exampleReport({ stage: state.stage, at: now + 60_000 }))
 }
 
-const fill = async (dataDir: string): Promise<void> => {
-  const store = await openStore({ dataDir })
+const fill = async (store: Store): Promise<void> => {
   await store.templates.upsert([exampleTemplate(), exampleTemplate('version-2')])
   const route = exampleOutcome({
     lora: 'lora-of-arm-1',
@@ -85,7 +69,6 @@ const fill = async (dataDir: string): Promise<void> => {
   await addTraffic(store, records)
   await addWaiting(store)
   await addLive(store)
-  await store.close()
 }
 
 const VIEWS = [
@@ -101,11 +84,15 @@ const VIEWS = [
 const ofLive = (request: { url(): string }): boolean => request.url().includes('/admin/live?')
 
 describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}`, () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
+  const used = useSignedIn(fill, () => ({
+    ENGINE: 'fake',
+    // the worker would tag the records with a template of its own
+    ...changedConstants({ detectMinSessions: 1000 }),
+  }))
   let server: ProxyProcess
-  let browser: Browser
   let tab: Page
   let said: string[]
+  beforeAll(() => void ({ server, tab, said } = used))
 
   const approveWaiting = (body: object) =>
     server.admin('/internalizations/waiting/approve', {
@@ -116,33 +103,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
   const pauseWaiting = () => approveWaiting({ share: 0 })
   const resumeWaiting = () => approveWaiting({})
 
-  const open = (path: string) => tab.goto(`${server.baseUrl}/admin/internalizations${path}`)
-
-  beforeAll(async () => {
-    await fill(dataDir)
-    server = await startServer({
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
-      ENGINE: 'fake',
-      // the worker would tag the records with a template of its own
-      ...changedConstants({ detectMinSessions: 1000 }),
-    })
-    browser = await openBrowser()
-    tab = await (await openTab(browser)).newPage()
-    said = watchTab(tab)
-    await keepTexts(tab)
-    await open('/waiting')
-    await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
-    await tab.getByLabel('Your name').fill('Ada')
-    await tab.getByRole('button', { name: 'Sign in' }).click()
-    await tab.locator('#head').getByText('waits for a decision').waitFor()
-  })
-
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  const open = (path: string) => used.open(`/internalizations${path}`)
 
   it.each(VIEWS)('is shown in both themes and three widths: %s', async (path) => {
     await open(path)

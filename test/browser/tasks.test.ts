@@ -3,25 +3,23 @@
  * there: links and buttons by their words, no address and no document.
  */
 import { reasonOf } from '../../src/core/reason.ts'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
+import type { Locator, Page } from 'playwright-core'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { Store } from '../../src/store/store.ts'
 import { addTraffic } from '../kit/store/add-traffic.ts'
 import { examplePair, LORA, routedRecord } from '../kit/records/audited.ts'
-import { startServer } from '../kit/process/built.ts'
 import {
   exampleApproved,
   exampleEvaluation,
   exampleOutcome,
   exampleTemplate,
 } from '../kit/records/examples.ts'
-import { openStore } from '../kit/store/local-store.ts'
 import { exampleReport, liveAt } from '../kit/records/rollout.ts'
-import { CHROMIUM, heightAt, openBrowser, openTab, WHY_SKIPPED } from './chromium.ts'
+import { CHROMIUM, heightAt, WHY_SKIPPED } from './chromium.ts'
+import { useSignedIn } from './signed-in.ts'
 import { changedConstants } from '../kit/process/loop-settings.ts'
 
 const PRICE = {
@@ -47,8 +45,7 @@ const WHY_REJECTED = reasonOf('loss-too-large', {
 })
 
 /** One template live, one waiting, one rejected; the live one has answered and was wrong three times. */
-const fill = async (dataDir: string): Promise<void> => {
-  const store = await openStore({ dataDir })
+const fill = async (store: Store): Promise<void> => {
   const versions = ['version-1', 'version-2', 'version-3']
   await store.templates.upsert(versions.map((version) => exampleTemplate(version)))
   for (const [place, label] of ['Tickets', 'Orders', 'Refunds'].entries())
@@ -89,13 +86,19 @@ const fill = async (dataDir: string): Promise<void> => {
   })
   const verdict = { ...rejected.verdict!, verdict: 'reject' as const, reason: WHY_REJECTED }
   await store.internalizations.create({ ...rejected, verdict } as typeof rejected)
-  await store.close()
 }
 
 describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
-  let server: ProxyProcess
-  let browser: Browser
+  const used = useSignedIn(fill, (dataDir) => {
+    const pricesFile = join(dataDir, 'prices.json')
+    writeFileSync(pricesFile, JSON.stringify([PRICE]))
+    return {
+      PRICES_FILE: pricesFile,
+      ENGINE: 'fake',
+      ENGINE_USD_PER_HOUR: '0',
+      ...changedConstants({ detectMinSessions: 1000 }),
+    }
+  })
   let tab: Page
   let steps = 0
 
@@ -122,37 +125,15 @@ describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
     await onScreen(tab.locator('main').getByText(text).locator('visible=true').first())
   }
 
-  beforeAll(async () => {
-    await fill(dataDir)
-    const pricesFile = join(dataDir, 'prices.json')
-    writeFileSync(pricesFile, JSON.stringify([PRICE]))
-    server = await startServer({
-      DATA_DIR: dataDir,
-      PRICES_FILE: pricesFile,
-      UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
-      ENGINE: 'fake',
-      ENGINE_USD_PER_HOUR: '0',
-      ...changedConstants({ detectMinSessions: 1000 }),
-    })
-    browser = await openBrowser()
-    tab = await (await openTab(browser)).newPage()
+  beforeAll(() => {
+    ;({ tab } = used)
     tab.setDefaultTimeout(10_000)
-    await tab.goto(`${server.baseUrl}/admin`)
-    await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
-    await tab.getByRole('button', { name: 'Sign in' }).click()
-    await tab.getByRole('heading', { name: 'Overview' }).waitFor()
   })
 
   beforeEach(async () => {
     await tab.setViewportSize(SCREEN)
-    await tab.goto(`${server.baseUrl}/admin`)
+    await used.open('')
     steps = 0
-  })
-
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-    rmSync(dataDir, { recursive: true, force: true })
   })
 
   it.each([
@@ -163,7 +144,7 @@ describe.skipIf(CHROMIUM === null)(`a person at the page${WHY_SKIPPED}`, () => {
   ])(
     'reads a page of less than two screens, or four of a phone, before anything is unfolded: %s',
     async (path) => {
-      await tab.goto(`${server.baseUrl}/admin${path}`)
+      await used.open(path)
       await tab.waitForLoadState('networkidle')
       expect(await heightAt(tab, 1280)).toBeLessThanOrEqual(1600)
       expect(await heightAt(tab, 390)).toBeLessThanOrEqual(3200)

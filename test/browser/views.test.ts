@@ -1,25 +1,10 @@
 /** Views of a store with traffic in a real browser: plots, parts that are loaded behind a view, and texts. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, type ProxyProcess } from '../kit/process/proxy-process.ts'
-import { startServer } from '../kit/process/built.ts'
+import { readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { fillStore, recordIdOf, versionOf } from '../kit/store/large-store.ts'
-import { openStore } from '../kit/store/local-store.ts'
-import {
-  CHROMIUM,
-  findingsOf,
-  heightAt,
-  keepTexts,
-  openBrowser,
-  openTab,
-  plotFindings,
-  unfold,
-  watchTab,
-  WHY_SKIPPED,
-} from './chromium.ts'
+import { CHROMIUM, findingsOf, heightAt, plotFindings, unfold, WHY_SKIPPED } from './chromium.ts'
+import { useSignedIn } from './signed-in.ts'
 
 const SIZE = { records: 400, templates: 20, internalizations: 10 }
 const MINUTE_MS = 60_000
@@ -28,38 +13,14 @@ const TEMPLATE = `/templates/${versionOf(3)}`
 const RECORD = `/records/${recordIdOf(399)}`
 
 describe.skipIf(CHROMIUM === null)(`views in Chromium${WHY_SKIPPED}`, () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
-  let server: ProxyProcess
-  let browser: Browser
+  const used = useSignedIn(
+    (store) => fillStore(store, { ...SIZE, from: Date.now() - SIZE.records * MINUTE_MS }),
+    () => ({ ENGINE: 'none' })
+  )
+  const { open } = used
   let tab: Page
   let said: string[]
-
-  const open = (path: string) => tab.goto(`${server.baseUrl}/admin${path}`)
-
-  beforeAll(async () => {
-    const store = await openStore({ dataDir })
-    await fillStore(store, { ...SIZE, from: Date.now() - SIZE.records * MINUTE_MS })
-    await store.close()
-    server = await startServer({
-      DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
-      ENGINE: 'none',
-    })
-    browser = await openBrowser()
-    tab = await (await openTab(browser)).newPage()
-    said = watchTab(tab)
-    await keepTexts(tab)
-    await open('')
-    await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
-    await tab.getByRole('button', { name: 'Sign in' }).click()
-    await tab.getByRole('heading', { name: 'Overview' }).waitFor()
-  })
-
-  afterAll(async () => {
-    await browser?.close()
-    await server?.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  beforeAll(() => void ({ tab, said } = used))
 
   it.each([
     '',
