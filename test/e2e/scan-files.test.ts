@@ -96,12 +96,16 @@ describe('scan of a file', () => {
     ])
   })
 
-  it('says on the terminal and on the page how many lines were not read', async () => {
+  it('says on the terminal and on the page how many lines were not read, and names five', async () => {
     const html = join(folder, 'out.html')
-    const { stdout } = await scan([...LINES, 'no JSON', '{}'].join('\n'), '--html', html)
-    const told = '2 lines of the file were not read'
-    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(told)
+    const bad = ['no JSON', '{"messages": "hi"}', '', ...Array.from({ length: 9 }, () => '[]')]
+    const { code, stdout, stderr } = await scan([...LINES, ...bad].join('\n'), '--html', html)
+    const told = '11 lines of the file were not read'
+    expect([code, stdout.replaceAll(/\s+/g, ' ')]).toEqual([0, expect.stringContaining(told)])
     expect(readFileSync(html, 'utf8')).toContain(told)
+    expect(stderr).toContain(`line 201 is left out: ${NOT_JSON}`)
+    expect(stderr).toContain('line 202 is left out: its messages are not a list of objects')
+    expect(stderr).toContain('6 more lines are left out')
   })
 
   it.each([

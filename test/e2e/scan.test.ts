@@ -202,32 +202,6 @@ describe('the templates of a scan', () => {
 })
 
 describe('scan of a difficult file', () => {
-  it('reads each line of two formats by its own, and names the lines that it cannot read', async () => {
-    const exchanges = labelled(0, 200)
-    const lines = exchanges.map((exchange, number) =>
-      number % 2 === 0 ? timedLine(exchange, number) : tuningLine(exchange)
-    )
-    const broken = [
-      ...lines,
-      'not JSON',
-      '{"messages": "hi"}',
-      '',
-      ...Array.from({ length: 9 }, () => '[]'),
-    ]
-    const { code, stdout, stderr } = await scan(fileOf(broken), '--json')
-    expect(code).toBe(0)
-    const { exchanges: read, templates, log } = JSON.parse(stdout) as Printed
-    expect(read).toBe(200)
-    expect(templates.map(({ requests }) => requests)).toEqual([200])
-    expect(log.unread.count).toBe(11)
-    expect(log.unread.first.slice(0, 2)).toEqual([
-      { line: 201, reason: 'it is not valid JSON' },
-      { line: 202, reason: 'its messages are not a list of objects with a role' },
-    ])
-    expect(stderr).toContain('line 201 is left out: it is not valid JSON')
-    expect(stderr).toContain('6 more lines are left out')
-  })
-
   it('knows dollars a month of a file without times only by --days', async () => {
     const path = fileOf(labelled(0, 200).map(tuningLine))
     const [without] = (await reportOf(path)).templates
@@ -238,18 +212,11 @@ describe('scan of a difficult file', () => {
     expect(withDays!.usdPerMonth).toBeGreaterThan(0)
   })
 
-  it.each([
-    ['one label', 300, () => 'billing', 'all answers to learn from are the same'],
-    [
-      '500 labels with three rows each',
-      1500,
-      (n: number) => `label ${n % 500}`,
-      'different, recurring',
-    ],
-  ])('has no coverage for %s, with the reason', async (_name, rows, answerOf, reason) => {
-    const [template] = (await reportOf(fileOf(answered(rows, answerOf).map(timedLine)))).templates
+  it('has no coverage for one label, with the reason', async () => {
+    const lines = answered(300, () => 'billing').map(timedLine)
+    const [template] = (await reportOf(fileOf(lines))).templates
     expect(template!.expectedCoverage).toBeNull()
-    expect(template!.coverageReason).toContain(reason)
+    expect(template!.coverageReason).toContain('all answers to learn from are the same')
   })
 
   it('learns labels in Chinese', async () => {
@@ -289,12 +256,6 @@ describe('scan of a difficult file', () => {
 
   it.each([
     ['an empty file', () => fileOf([]), 2, 'is empty'],
-    [
-      'a file of other lines',
-      () => fileOf(['a,b', 'c,d']),
-      2,
-      'has no line that is a chat exchange',
-    ],
     ['a file that does not exist', () => join(folder, 'none.jsonl'), 3, 'there is no file'],
     [
       'a folder without data',

@@ -49,32 +49,38 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   ...changed,
 })
 
-const scanOf = (exchanges: LabelledRequest[], changed?: Partial<ScanSettings>) => {
-  const records = exchanges.map(recordOf)
+const scanRecords = (records: ExchangeRecord[], changed?: Partial<ScanSettings>) => {
   async function* read(): AsyncGenerator<ExchangeRecord> {
     yield* records
   }
   return scanLog({ read }, settings(changed))
 }
 
-const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
+const scanOf = (exchanges: LabelledRequest[], changed?: Partial<ScanSettings>) =>
+  scanRecords(exchanges.map(recordOf), changed)
+
+/** Both passes over records of one template. */
+const sampled = (records: ExchangeRecord[], sampleRows = 10_000) => {
   const scan = new LogScan({
     minSessions: 30,
     known: [],
-    sampleRows: rows,
+    sampleRows,
     sampleBytes: 2 ** 26,
     countTokens: null,
     now: Date.now(),
   })
-  const records = exchanges.map(recordOf)
   for (const record of records) scan.observe(record)
   scan.findTemplates()
   for (const record of records) scan.count(record)
-  return scan.results()[0]!
+  return { scan, found: scan.results()[0]! }
 }
 
 const planOf = (exchanges: LabelledRequest[]) =>
-  planHead(sampleOf(exchanges).sample, null, { ...settings(), burstMinutes: 5, dims: 0 })
+  planHead(sampled(exchanges.map(recordOf)).found.sample, null, {
+    ...settings(),
+    burstMinutes: 5,
+    dims: 0,
+  })
 
 describe('a scan', () => {
   it('predicts coverage for labels, and ranks what a head saves before what it may save at most', async () => {
@@ -130,11 +136,8 @@ describe('a scan', () => {
         prompt_tokens_details: { cached_tokens: 600 },
       },
     }))
-    async function* read(): AsyncGenerator<ExchangeRecord> {
-      yield* records
-    }
     const money = { ...settings().money, days: 365 / 12 }
-    const { templates } = await scanLog({ read }, settings({ money }))
+    const { templates } = await scanRecords(records, { money })
     // 300 calls a month: 600 of 1,000 tokens at 1 in place of 2 dollars a million, and 10 of output
     expect(templates[0]).toMatchObject({
       tokensCountedBy: 'upstream',
@@ -163,15 +166,12 @@ describe('a scan', () => {
         },
       }
     })
-    async function* read(): AsyncGenerator<ExchangeRecord> {
-      yield* records
-    }
     const texts: string[] = []
     const money = { ...settings().money, prices: [{ ...PRICE, minCachedPrefixTokens: 0 }] }
-    const { templates, totals } = await scanLog(
-      { read },
-      settings({ money, onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])) })
-    )
+    const { templates, totals } = await scanRecords(records, {
+      money,
+      onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])),
+    })
     const [row] = templates
     expect(row!.cache).toMatchObject({ cause: 'id', cachedShare: 0, priceAsOf: '2026-11-01' })
     expect(row!.cache!.usdPerMonth).toBeGreaterThan(0)
@@ -195,7 +195,7 @@ describe('a scan', () => {
 
 describe('the sample of a template', () => {
   it('has a part of the exchanges of the window, spread over it, and counts all', () => {
-    const { sample, population, tally } = sampleOf(labelled(0, 900), 100)
+    const { sample, population, tally } = sampled(labelled(0, 900).map(recordOf), 100).found
     expect([population, tally.requests, sample.length]).toEqual([900, 900, 100])
     const numbers = sample.map(({ id }) => Number(id))
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
@@ -206,26 +206,15 @@ describe('the sample of a template', () => {
   })
 
   it('keeps the order of the log where records have no time', () => {
-    const scan = new LogScan({
-      minSessions: 30,
-      known: [],
-      sampleRows: 50,
-      sampleBytes: 2 ** 26,
-      countTokens: null,
-      now: Date.now(),
-    })
     const records = labelled(0, 400).map((exchange, number) => ({
       ...recordOf(exchange, number),
       at: UNKNOWN_TIME,
     }))
-    for (const record of records) scan.observe(record)
-    scan.findTemplates()
-    for (const record of records) scan.count(record)
-    const [found] = scan.results()
-    const numbers = found!.sample.map(({ id }) => Number(id))
+    const { scan, found } = sampled(records, 50)
+    const numbers = found.sample.map(({ id }) => Number(id))
     expect(numbers).toHaveLength(50)
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
-    expect([scan.from, scan.to, found!.tally.from]).toEqual([null, null, null])
+    expect([scan.from, scan.to, found.tally.from]).toEqual([null, null, null])
   })
 
   it('leaves out what a live route answered, and what it answered last', () => {
@@ -237,14 +226,6 @@ describe('the sample of a template', () => {
       promptTokensSaved: 0,
       savedUsd: null,
     }
-    const scan = new LogScan({
-      minSessions: 30,
-      known: [],
-      sampleRows: 1000,
-      sampleBytes: 2 ** 26,
-      countTokens: null,
-      now: Date.now(),
-    })
     const outcomes = ['answered', 'fallback', 'skipped'] as const
     const records = labelled(0, 300).map((exchange, number): ExchangeRecord => ({
       ...recordOf(exchange, number),
@@ -254,14 +235,11 @@ describe('the sample of a template', () => {
         reason: number % 3 === 2 ? 'audit' : null,
       },
     }))
-    for (const record of records) scan.observe(record)
-    scan.findTemplates()
-    for (const record of records) scan.count(record)
-    const [found] = scan.results()
-    expect(found!.tally).toMatchObject({ requests: 300, answeredByRoute: 100 })
+    const { found } = sampled(records)
+    expect(found.tally).toMatchObject({ requests: 300, answeredByRoute: 100 })
     // fallbacks are the questions that the lora was unsure of: they may train, and are no sample of traffic
-    expect(found!.population).toBe(200)
-    expect(found!.sample.filter(({ isSample }) => isSample)).toHaveLength(100)
+    expect(found.population).toBe(200)
+    expect(found.sample.filter(({ isSample }) => isSample)).toHaveLength(100)
   })
 })
 
