@@ -1,11 +1,8 @@
-/** Rollouts across processes: real kills between the judging and the rollback, and two proxies on one store. */
+/** A rollout across processes: two proxies on one store. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import type { Store } from '../../src/store/store.ts'
-import { exampleApproved, exampleRecord, LIVE_STATE } from '../kit/records/examples.ts'
+import { exampleApproved, LIVE_STATE } from '../kit/records/examples.ts'
 import { changedConstants } from '../kit/process/loop-settings.ts'
 import { openStore } from '../kit/store/local-store.ts'
 import { TEMPLATE, TENANTS } from '../kit/proxy/lora-route.ts'
@@ -18,18 +15,12 @@ import {
   type FakeUpstream,
   type Responder,
 } from '../kit/proxy/harness.ts'
-import {
-  spawnServer,
-  startServerProcess,
-  type ServerProcess,
-} from '../kit/process/server-process.ts'
+import { startServerProcess, type ServerProcess } from '../kit/process/server-process.ts'
 
 /** Its answers are never discarded, and it repeats what it is asked. */
 const LORA = 'fake-base'
 const ID = 'internalization-1'
-const AUDITS = 40
 const WAIT_MS = 40_000
-const LONG = { timeout: 180_000 }
 
 const liveRow = (): Internalization => {
   const { plan, verdict, ...row } = exampleApproved(ID, {
@@ -52,37 +43,12 @@ const liveRow = (): Internalization => {
   }
 }
 
-const auditRecord = (number: number): ExchangeRecord =>
-  exampleRecord(number, {
-    at: Date.now(),
-    tenant: TEMPLATE.tenant,
-    request: chatBody(`question ${number}`),
-    response: JSON.stringify(completion('violet')),
-    route: {
-      templateVersion: TEMPLATE.version,
-      lora: LORA,
-      outcome: 'skipped',
-      reason: 'audit',
-      confidence: null,
-      promptTokensSaved: 0,
-      savedUsd: null,
-    },
-  })
-
-const withStore = async <T>(dataDir: string, use: (store: Store) => Promise<T>): Promise<T> => {
+const goLive = async (dataDir: string): Promise<void> => {
   const store = await openStore({ dataDir })
-  try {
-    return await use(store)
-  } finally {
-    await store.close()
-  }
+  await store.templates.upsert([TEMPLATE])
+  await store.internalizations.create(liveRow())
+  await store.close()
 }
-
-const goLive = (dataDir: string): Promise<void> =>
-  withStore(dataDir, async ({ templates, internalizations }) => {
-    await templates.upsert([TEMPLATE])
-    await internalizations.create(liveRow())
-  })
 
 const within = async (isTrue: () => boolean | Promise<boolean>): Promise<void> => {
   const deadline = Date.now() + WAIT_MS
@@ -91,23 +57,6 @@ const within = async (isTrue: () => boolean | Promise<boolean>): Promise<void> =
     await delay(20)
   }
 }
-
-/**
- * Kills the server and then the worker itself once the store's thread has replied to a call. The thread gets
- * each call of the store as a message, so a call is a named point of the worker's code.
- */
-const killAfter = (area: string, method: string): string => `
-import { Worker } from 'node:worker_threads'
-const post = Worker.prototype.postMessage
-if (process.argv.includes('worker')) Worker.prototype.postMessage = function (call, list) {
-  if (call?.area === '${area}' && call.method === '${method}')
-    this.prependListener('message', ({ id }) => {
-      if (id !== call.id) return
-      process.kill(process.ppid, 'SIGKILL')
-      process.kill(process.pid, 'SIGKILL')
-    })
-  return post.call(this, call, list)
-}`
 
 let upstream: FakeUpstream
 let servers: ServerProcess[]
@@ -147,60 +96,6 @@ const routesOf = async (server: ServerProcess, count: number): Promise<(string |
   for (let i = 0; i < count; i++) routes.push(await ask(server, `question ${i}`))
   return routes
 }
-
-const rowsOf = (dataDir: string) =>
-  withStore(dataDir, async ({ internalizations, pairs, routes }) => ({
-    state: (await internalizations.get(ID))!.state,
-    judged: await pairs.list({ lora: LORA, limit: 1_000 }),
-    backlog: await pairs.backlog(LORA),
-    routes: await routes.list(),
-  }))
-
-/** @returns the server after its end */
-const killed = async (
-  [area, method]: [area: string, method: string],
-  ...[env, options]: Parameters<typeof spawnServer>
-): Promise<ServerProcess> => {
-  const code = encodeURIComponent(killAfter(area, method))
-  const NODE_OPTIONS = `--import data:text/javascript,${code}`
-  const server = await spawnServer(
-    { ...environment(), NODE_OPTIONS, ...env },
-    { worker: true, ...options }
-  )
-  servers.push(server)
-  expect(await server.exit).toBeNull()
-  return server
-}
-
-const prepare = async (folder: string): Promise<void> => {
-  await goLive(folder)
-  const records = Array.from({ length: AUDITS }, (_, i) => auditRecord(i))
-  await withStore(folder, (store) => store.records.append(batchOf(records)))
-}
-
-describe('a server that is killed between the judging and the rollback', () => {
-  it('counts every pair once, and has no route after the rollback', LONG, async () => {
-    const { dataDir } = await killed(['pairs', 'judge'], {}, { prepare })
-    const judged = await rowsOf(dataDir)
-    expect(judged.state.name).toBe('live')
-    expect(judged.judged.length).toBeGreaterThan(0)
-    expect(judged.judged.length + judged.backlog.waiting).toBe(AUDITS)
-
-    // the rollback is written, and nothing after it
-    await killed(['internalizations', 'save'], { DATA_DIR: dataDir })
-    const rolledBack = await rowsOf(dataDir)
-    expect(rolledBack.routes).toEqual([])
-    expect(rolledBack.state).toMatchObject({
-      name: 'retired',
-      evidence: { pairs: rolledBack.judged.length, losses: rolledBack.judged.length, credits: 0 },
-    })
-    expect(rolledBack.judged.length + rolledBack.backlog.waiting).toBe(AUDITS)
-
-    const last = await start({ DATA_DIR: dataDir }, { worker: true })
-    expect(new Set(await routesOf(last, 20))).toEqual(new Set([undefined]))
-    expect(await rowsOf(dataDir)).toEqual(rolledBack)
-  })
-})
 
 /** What the lora answers, too. */
 const agree: Responder = (request, response) => {

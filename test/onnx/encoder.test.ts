@@ -156,7 +156,7 @@ describe('bad folders', () => {
     [
       'no pooling configuration',
       removed('1_Pooling/config.json'),
-      /1_Pooling\/config\.json is missing.*copy it/,
+      /1_Pooling\/config\.json is missing.*copy it from the model's repository/,
     ],
     ['no modules', removed('modules.json'), /modules\.json is missing.*sentence-transformers/],
     [
@@ -165,7 +165,7 @@ describe('bad folders', () => {
         json.pooling_mode_mean_tokens = false
         json.pooling_mode_max_tokens = true
       }),
-      /pooling_mode_max_tokens; supported are mean and cls/,
+      /pooling_mode_max_tokens; supported are mean and cls.*use another encoder/,
     ],
     [
       'another architecture',
@@ -186,7 +186,7 @@ describe('bad folders', () => {
       'a vocabulary that is larger than the embedding matrix',
       (folder) =>
         writeFileSync(join(folder, 'vocab.txt'), [...TINY_VOCABULARY, 'more', 'words'].join('\n')),
-      /has 32 tokens, the embedding matrix only 30.*different models/,
+      /has 32 tokens, the embedding matrix only 30.*different models.*pull the model again/,
     ],
     [
       'an embedding matrix of another size',
@@ -202,7 +202,7 @@ describe('bad folders', () => {
     [
       'a tokenizer of another kind',
       (folder) => writeFileSync(join(folder, 'tokenizer.json'), '{"model": {"type": "BPE"}}'),
-      /tokenizer\.json: its model is BPE.*use another encoder/,
+      /tokenizer\.json: its model is BPE; supported are WordPiece and Unigram.*use another encoder/,
     ],
     [
       'a configuration that is not an object',
@@ -232,7 +232,7 @@ describe('bad folders', () => {
     [
       'weights that are cut off',
       (folder) => truncateSync(join(folder, 'model.safetensors'), 100_000),
-      /model\.safetensors ends inside tensor .*incomplete/,
+      /model\.safetensors ends inside tensor .*incomplete.*download it again/,
     ],
     [
       'weights that are not safetensors',

@@ -139,7 +139,7 @@ describe('a form that changed', () => {
     const form = { explained: 1, unexplained: [], fields: plan!.form!.fields.slice(1) }
     expect(await withChange(harness.deps(), template!, { form, since: null })).toEqual({
       ...form,
-      change: 'removed: "tins"',
+      change: 'removed "tins": copied (identity)',
     })
   })
 

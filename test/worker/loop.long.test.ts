@@ -10,7 +10,7 @@ import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { Store } from '../../src/store/store.ts'
 import { COLOURS, orderRecord, PROMPT } from '../kit/records/paint-orders.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
-import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 import { LIVE_STATE } from '../kit/records/examples.ts'
 
 /** The answer of another order. */
@@ -196,15 +196,6 @@ describe('the worker', () => {
     const jobs = await harness.engine.findJobs({})
     const keys = jobs.map((job) => job.metadata.idempotency_key)
     expect(new Set(keys).size).toBe(keys.length)
-  })
-
-  it('waits while the engine is away and goes on when it is back', async () => {
-    const harness = await openHarness({ from: 'logged' })
-    const away = engineAt(() => Promise.reject(new TypeError('fetch failed')))
-    const worker = await harness.worker(harness.deps({ engine: away }))
-    for (let round = 0; round < 10; round++) await harness.round(worker)
-    expect(await harness.state()).toBe('candidate')
-    await harness.runTo(await harness.worker(), 'training')
   })
 
   it('asks the upstream twice more where there is a key, and compares all arms with its answers of today', async () => {

@@ -1,5 +1,4 @@
 /** Events of a whole worker: they are sent beside its rounds, which a webhook never delays. */
-import { saidBy } from '../../src/core/reason.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -7,9 +6,8 @@ import {
   type Internalization,
 } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { goLive, rollBack } from '../../src/lifecycle/promote.ts'
+import { goLive } from '../../src/lifecycle/promote.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
-import { exampleApproved, exampleTemplate } from '../kit/records/examples.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { answerBody } from '../kit/records/completion.ts'
 import { AT_ONCE } from '../kit/records/rollout.ts'
@@ -101,26 +99,6 @@ describe('a worker', () => {
       evidence: { margin: 0.05 },
     })
     expect(JSON.stringify(receiver.received)).not.toContain('violet')
-    stop.abort()
-    await ended
-  })
-
-  it('without an engine tells of what commands do', async () => {
-    const harness = await open({ from: null })
-    const { store } = harness
-    const { ended } = await run(harness, { engine: null })
-    await store.templates.upsert([exampleTemplate()])
-    const row = exampleApproved()
-    await store.internalizations.create(row)
-    await goLive(store, row, { by: 'cli', now: harness.now, rollout: AT_ONCE })
-    await rollBack(store, row.templateVersion, saidBy('by hand'), {
-      by: 'cli',
-      now: harness.now,
-      rollout: AT_ONCE,
-    })
-    await expect
-      .poll(() => receiver.types, PATIENCE)
-      .toEqual(['internalization.approval', 'rollout.promoted', 'rollout.rolled_back'])
     stop.abort()
     await ended
   })
