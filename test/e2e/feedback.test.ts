@@ -1,5 +1,5 @@
 /** Users' feedback from outside: answer → header → feedback → export, with the official client. */
-import OpenAI, { AuthenticationError, NotFoundError, RateLimitError, type APIError } from 'openai'
+import OpenAI, { AuthenticationError, NotFoundError, type APIError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runCli } from '../kit/process/built.ts'
 import { goLive } from '../kit/store/live-server.ts'
@@ -123,21 +123,6 @@ describe('feedback of an application', () => {
     expect(await refusal(ownClient(), unknown)).toEqual(other)
     expect(await exported()).toMatchObject([{ rating: 'good' }])
     expect(upstream.requests).toHaveLength(1)
-  })
-
-  it('of one key is limited, and another key goes on', async () => {
-    await start()
-    const { record } = await ask(clientOf('sk-test-of-another'))
-    const flood = Array.from({ length: 900 }, () =>
-      rate(ownClient(), 'made-up', 'bad').catch((error: unknown) => error)
-    )
-    const errors = await Promise.all(flood)
-    expect(errors.filter((error) => error instanceof NotFoundError).length).toBeGreaterThan(590)
-    const limited = errors.filter((error) => error instanceof RateLimitError)
-    expect(limited.length).toBeGreaterThan(0)
-    expect(Number(limited[0]!.headers.get('retry-after'))).toBeGreaterThan(0)
-    await rateOnceLogged(clientOf('sk-test-of-another'), record, 'good')
-    expect(await exported()).toHaveLength(1)
   })
 
   it('is gone with its record, and takes no more', async () => {

@@ -160,46 +160,6 @@ describe('a WebSocket', () => {
     expect(harness.faults).toEqual([])
   })
 
-  it('carries a conversation of the Responses API', async () => {
-    const { harness } = await startWithUpstream((socket) => {
-      const known = new Map<string, string[]>()
-      socket.on('message', (data: Buffer) => {
-        const {
-          type,
-          input,
-          previous_response_id: before,
-        } = JSON.parse(data.toString()) as {
-          type: string
-          input: string
-          previous_response_id?: string
-        }
-        const history = [...(before === undefined ? [] : (known.get(before) ?? ['?'])), input]
-        const id = `resp_${known.size + 1}`
-        known.set(id, history)
-        socket.send(JSON.stringify({ type: 'response.output_text.delta', delta: type }))
-        socket.send(JSON.stringify({ type: 'response.completed', id, text: history.join(' ') }))
-      })
-    })
-    const socket = await opened(client(harness, '/v1/responses'))
-    const ask = async (input: string, before?: string) => {
-      const events: { type: string; id: string; text: string }[] = []
-      const onMessage = (data: Buffer): void =>
-        void events.push(JSON.parse(data.toString()) as (typeof events)[number])
-      socket.on('message', onMessage)
-      socket.send(JSON.stringify({ type: 'response.create', input, previous_response_id: before }))
-      await eventually(() => events.length === 2)
-      socket.off('message', onMessage)
-      expect(events[0]).toMatchObject({ delta: 'response.create' })
-      return events[1]!
-    }
-    const { id } = await ask('one')
-    expect(await ask('two', id)).toEqual({
-      type: 'response.completed',
-      id: 'resp_2',
-      text: 'one two',
-    })
-  })
-
   it('goes to the upstream of the model that its address names, with the key of that upstream', async () => {
     const named = await startWebSocketUpstream()
     closers.push(named.close)

@@ -9,11 +9,10 @@ import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleAsk, exampleRecord } from '../kit/records/examples.ts'
 import {
-  createDatabase,
   describePostgres,
   emptyDatabase,
   execute,
-  testServer,
+  testServer
 } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 import { startTcpGate, type TcpGate } from '../kit/postgres/tcp-gate.ts'
@@ -246,15 +245,5 @@ describePostgres('a connection to PostgreSQL', () => {
     await execute(database, 'drop function promptintern.full_disk cascade')
     await append(store, 2)
     expect(await logged(store)).toEqual(once(1, 2))
-  })
-
-  it('is made to a server that may be written to alone', async ({ database, server }) => {
-    const readOnly = await createDatabase()
-    await execute(
-      database,
-      `alter role ${database.user!} in database ${readOnly.database} set default_transaction_read_only = on`
-    )
-    const refused = openIn({ ...server, database: readOnly.database })
-    await expect(refused).rejects.toMatchObject(said('read-only'))
   })
 })
