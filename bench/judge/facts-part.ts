@@ -5,8 +5,8 @@
 import { factsOf, inventedBeside } from '../../src/core/facts/facts.ts'
 import { indexKnown, inventedFacts, knownFacts } from '../../src/core/facts/known.ts'
 import { groupBy } from '../../src/core/group-by.ts'
-import { DOMAINS } from '../../test/kit/facts/domains.ts'
-import { drawPairs, type Pair } from '../../test/kit/facts/pairs.ts'
+import { DOMAINS } from './facts/domains.ts'
+import { drawPairs, type Pair } from './facts/pairs.ts'
 import { Draw } from '../../test/kit/form-grammars.ts'
 import { spread, withBar, type Figures } from '../../test/kit/report.ts'
 

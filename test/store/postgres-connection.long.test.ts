@@ -8,12 +8,7 @@ import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleAsk, exampleRecord } from '../kit/records/examples.ts'
-import {
-  describePostgres,
-  emptyDatabase,
-  execute,
-  testServer
-} from '../kit/postgres/postgres.ts'
+import { describePostgres, emptyDatabase, execute, testServer } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 import { startTcpGate, type TcpGate } from '../kit/postgres/tcp-gate.ts'
 

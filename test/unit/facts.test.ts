@@ -3,15 +3,26 @@ import { array, assert, constantFrom, property, string } from 'fast-check'
 import { keyOf } from '../../src/core/facts/atom.ts'
 import { factsOf, inventedBeside } from '../../src/core/facts/facts.ts'
 import { indexKnown, inventedFacts, knownFacts } from '../../src/core/facts/known.ts'
-import { DOMAINS } from '../kit/facts/domains.ts'
-import { drawPairs } from '../kit/facts/pairs.ts'
-import { Draw } from '../kit/form-grammars.ts'
 import { factorOfTenfold } from '../kit/linear.ts'
 
 const keys = (text: string): string[] =>
   factsOf(text)
     .atoms.filter(({ kind }) => kind !== 'quote' && kind !== 'name')
     .map(keyOf)
+
+/** Each with several kinds of facts, in three languages. */
+const LOGGED = [
+  'Good morning Sofia Girard! Your stay in Verona begins on 2027-03-16 and lasts 26 nights (booking 5764419). You owe CHF 3782.85, with breakfast included. We have recorded your wish "pay by card".',
+  'Invoice 7125351 over GBP 28.74 was due on 2020-11-12. We have received your payment. After 29 days a fee of 40 % applies. Contact: help3@www-hotel.example.net, +49 30 7552995.',
+  'Course RE-2026-5464 starts on 07/22/2023 at 10:50 in Toulouse, taught by Ignacio Silva. There are 4 seats. Beginners are admitted. Enrol at https://www.academy.example.org/status/691/ within 2 days.',
+  'Release 4.54.0 (09/11/2026), change 5101728 by Giulia Ferrari: 42% less memory. Support for isEnabled continues after 18 d. Documentation is at https://academy.example.org/track/439.',
+  'Vielen Dank, Ignacio Andersson. Die Buchung C-447/36 umfasst 52 Nächte in Bristol ab dem 14.05.2027. Frühstück ist inbegriffen. Der Gesamtpreis beträgt 1.914,52 EUR. Notierter Wunsch: „late arrival“.',
+  'Laut unseren Unterlagen sind 1.082,45 GBP für die Rechnung BK918090 offen, fällig am 27.11.2026. Das Geld haben wir erhalten. Verstreichen 26 Tage, kommen 33% hinzu. Die Buchhaltung erreichen Sie unter +49 89 6107201 oder desk0@docs.devtool.io.',
+  'Der Kurs RE-2026-0523 beginnt am 08.03.2020 um 16.55 Uhr in Toulouse, Leitung: Sofia Romero. Es gibt 29 Plätze. Anfänger sind zugelassen. Melden Sie sich innerhalb von 12 Tagen unter https://billing.example.com/track/044 an.',
+  "Nous nous réjouissons d'accueillir Mateo Weber à Bilbao le 10/09/2020. Référence C-085/14, 39 nuits, EUR 1001,97 au total. La demande « bring a laptop » a été transmise. Le prix inclut le petit-déjeuner.",
+  'Votre professeur Tobias Iglesias ouvre le cours C-081/15 à Palermo le 09/12/2024, 18h25. Le groupe compte 60 places et les débutants peuvent participer. Il vous reste 10 jours pour vous inscrire : https://www.www-hotel.example.net/status/270/',
+  'Le 2022-05-12, nous avons publié 4.45.0. La mémoire a baissé de 65% grâce à Henrik Novák (changement 9354756). Après 13 jours, `batch_size` restera maintenue. Notes : https://docs.devtool.io/faq/523',
+]
 
 describe('normal forms', () => {
   it.each([
@@ -67,7 +78,7 @@ describe('normal forms', () => {
 
   it('are idempotent: a written normal form is read as itself', () => {
     const forms = ['number', 'date', 'time', 'identifier', 'email', 'url', 'phone']
-    for (const { logged } of drawPairs(new Draw(5), DOMAINS, 50, false))
+    for (const logged of LOGGED)
       for (const atom of factsOf(logged).atoms.filter(({ kind }) => forms.includes(kind))) {
         // digits alone are a number
         if (atom.kind === 'phone' || keyOf(atom).match(/^identifier:\d+$/)) continue
@@ -131,12 +142,12 @@ describe('what neither the logged answer nor the request states', () => {
   })
 
   it('does not depend on the order of sentences', () => {
-    for (const { request, logged } of drawPairs(new Draw(6), DOMAINS, 50, false)) {
+    for (const logged of LOGGED) {
       const answer = logged
         .split(/(?<=[a-z]\.) /u)
         .toReversed()
         .join(' ')
-      expect(invented(answer, logged, request)).toEqual([])
+      expect(invented(answer, logged)).toEqual([])
     }
   })
 

@@ -72,13 +72,10 @@ const statusIn = (random: Random): number => {
 }
 
 /** As `src/time-ordered-id.ts` makes them. @param tail behind the time */
-export const idAt = (at: number, tail: string): string => {
+const idAt = (at: number, tail: string): string => {
   const time = Math.floor(at).toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-${tail}`
 }
-
-/** Characters of an id before its tail. */
-export const TIME_CHARS = 14
 
 const hexOf = (random: Random, digits: number): string =>
   Math.floor(random() * 16 ** digits)

@@ -1,6 +1,6 @@
 /**
  * Fills an empty PostgreSQL with a large log and what goes with it: templates, internalizations, live routes,
- * audited pairs and feedback. One day is written by the store, the others are copies of it.
+ * audited pairs and feedback.
  */
 import { DAY_MS } from '../../../../src/core/days.ts'
 import type { Pair } from '../../../../src/core/rollout/pair.ts'
@@ -11,8 +11,7 @@ import { openLocalStore } from '../../../../src/store/postgres/local.ts'
 import type { Store, WaitingAudit } from '../../../../src/store/store.ts'
 import { saveRolloutReport } from '../../../../src/lifecycle/rollout-report.ts'
 import { exampleReport } from '../../records/rollout.ts'
-import { copyDay } from './copy-day.ts'
-import { writeModelDay } from './model-day.ts'
+import { writeDay } from './write-day.ts'
 import {
   ENDED_AFTER_DAYS,
   ENDED_VERSIONS,
@@ -26,13 +25,11 @@ import {
 
 const POOL = 6
 const FEEDBACK_A_DAY = 3
-/** days that are copied in part have not exactly their share */
-const EXTRA = 0.002
 const AUDITS_AT_ONCE = 10_000
 
 export interface FillOptions {
   server: ServerOptions
-  /** in all, or some more; a small log may have some fewer */
+  /** in all, or some more */
   records: number
   days: number
   /** the last day that has records, since the epoch */
@@ -40,9 +37,9 @@ export interface FillOptions {
   onDay: (done: number, records: number) => void
 }
 
-/** Half as many requests at weekends. The first day is written whole. */
-const stepOf = (day: number, firstDay: number): number =>
-  day !== firstDay && [0, 6].includes(new Date(day * DAY_MS).getUTCDay()) ? 2 : 1
+/** Half as many requests at weekends. */
+const weightOf = (day: number): number =>
+  [0, 6].includes(new Date(day * DAY_MS).getUTCDay()) ? 0.5 : 1
 
 const judged = ({ recordId }: WaitingAudit, index: number): Pair => ({
   recordId,
@@ -93,22 +90,15 @@ export const fillLog = async (options: FillOptions): Promise<number> => {
   try {
     const firstDay = lastDay - days + 1
     const all = Array.from({ length: days }, (_, index) => firstDay + index)
-    const weight = all.reduce((sum, day) => sum + 1 / stepOf(day, firstDay), 0)
-    const model = await writeModelDay(
-      commonOf(connection),
-      store,
-      firstDay,
-      Math.ceil((1 + EXTRA) * (records / weight))
-    )
+    const weight = all.reduce((sum, day) => sum + weightOf(day), 0)
     await writeTemplates(store, firstDay * DAY_MS)
-    await followDay(store)
-    let written = model.records
+    let written = 0
     for (const [index, day] of all.entries()) {
       onDay(index, written)
-      if (day === firstDay) continue
+      const count = Math.ceil((records / weight) * weightOf(day))
       const ended = index < ENDED_AFTER_DAYS ? [] : ENDED_VERSIONS
-      const step = stepOf(day, firstDay)
-      written += await copyDay(commonOf(connection), { model, day, step, ended })
+      await writeDay(commonOf(connection), store.records, { day, count, ended })
+      written += count
       await followDay(store)
     }
     await vacuum(connection)

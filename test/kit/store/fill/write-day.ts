@@ -1,13 +1,12 @@
 /**
- * The first day of a large log, written by the store's own writer: several proxies, each with few records a
- * write, as a log of one or two requests a second has them. Other days are copied from it (`copy-day.ts`).
+ * A day of a large log, written by the store's own writer: several proxies, each with few records a write, as a
+ * log of one or two requests a second has them.
  */
 import type { CommonConnection } from '../../../../src/store/common/connection.ts'
 import { recordWriter } from '../../../../src/store/common/log/append.ts'
-import { oneRow } from '../../../../src/store/common/rows.ts'
 import { Dictionaries } from '../../../../src/store/log/dictionaries.ts'
 import type { RecordBytes } from '../../../../src/store/log/record-bytes.ts'
-import type { TemplateStore, RecordStore } from '../../../../src/store/store.ts'
+import type { RecordStore } from '../../../../src/store/store.ts'
 import { inLanes } from '../../traffic/lanes.ts'
 import { exchangesOf, type DayRecord } from './exchanges.ts'
 
@@ -16,14 +15,6 @@ const PROXIES = 4
 const WRITES = [1, 2, 3, 4, 6, 8]
 const BATCHES_AT_ONCE = 2_000
 const TAGGED_AT_ONCE = 500
-
-export interface ModelDay {
-  day: number
-  /** its first sequence, and the id of its first dictionary */
-  first: number
-  firstDictionary: number
-  records: number
-}
 
 const bytesOf = ({
   request,
@@ -71,30 +62,22 @@ const tag = async (
       await records.tagTemplate(ids.slice(at, at + TAGGED_AT_ONCE), version)
 }
 
-/** @param count records of the day */
-export const writeModelDay = async (
+/** @param count records of the day @param ended template versions that it does not have any more */
+export const writeDay = async (
   connection: CommonConnection,
-  store: { records: RecordStore; templates: TemplateStore },
-  day: number,
-  count: number
-): Promise<ModelDay> => {
+  records: RecordStore,
+  { day, count, ended }: { day: number; count: number; ended: readonly string[] }
+): Promise<void> => {
   const writers = Array.from({ length: PROXIES }, () =>
     recordWriter(connection, new Dictionaries())
   )
   const tags = new Map<string, string>()
   for (const group of groupsOf(exchangesOf(day, count))) {
-    for (const { id, tagged } of group.flat()) if (tagged !== null) tags.set(id, tagged)
+    for (const { id, tagged } of group.flat())
+      if (tagged !== null && !ended.includes(tagged)) tags.set(id, tagged)
     await inLanes(PROXIES, group, async (batch, index) => {
       await writers[index % PROXIES]!(batch.map(bytesOf))
     })
   }
-  await tag(store.records, tags)
-  const ends = await connection.readSql((sql) =>
-    sql<{ first: number; firstDictionary: number; records: number }>(
-      `select min(sequence) as first, count(*) as records,
-        (select min(id) from promptintern.dictionaries) as "firstDictionary"
-        from promptintern.records`
-    )
-  )
-  return { day, ...oneRow(ends.rows) }
+  await tag(records, tags)
 }

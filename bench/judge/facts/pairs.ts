@@ -2,7 +2,7 @@
  * Seeded pairs of answers about one record: fair paraphrases, which say the same in other words and spellings, and
  * changes, which differ in one field. A wording has the places `{name}` of fields.
  */
-import { day, iso, two, type Day, type Draw } from '../form-grammars.ts'
+import { day, iso, two, type Day, type Draw } from '../../../test/kit/form-grammars.ts'
 
 /** Each has its own marks in numbers. */
 const LANGUAGES = ['en', 'de', 'fr'] as const
