@@ -190,13 +190,6 @@ describe('a move to another model', () => {
     ])
   })
 
-  it('thinks aloud: answers that are no label differ', async () => {
-    answers = (body) => `Let me think. The colour is ${colourOf(body)}.`
-    const moved = await report('--requests', '30')
-    expect(moved.agreement).toBe(0)
-    expect(moved.differences.every(({ new: fresh }) => fresh === 'none of the labels')).toBe(true)
-  })
-
   it('goes beyond its budget by one request at most', async () => {
     usage = { prompt_tokens: 100_000, completion_tokens: 2, total_tokens: 100_002 }
     const moved = await report('--requests', '120', '--budget-usd', '0.1')

@@ -109,32 +109,6 @@ describe('a decision of the admin API', () => {
     expect(await isAnswered()).toBe(true)
   })
 
-  it.each([
-    ['rollback', {}],
-    ['rollback that keeps the previous one retired', { keepPreviousRetired: true }],
-  ])('%s: nothing that is asked after its 200 is answered by the lora', async (_, body) => {
-    await decide('/internalizations/a/approve')
-    const decided = { at: Infinity }
-    const answers: { startedAt: number; route: unknown; status: number }[] = []
-    const client = async (): Promise<void> => {
-      for (let i = 0; i < 40; i++) {
-        const startedAt = performance.now()
-        const { route, status } = await ask(`question ${i}`)
-        answers.push({ startedAt, route, status })
-      }
-    }
-    const clients = Array.from({ length: 10 }, client)
-    await eventually(() => answers.length > 50)
-    expect(await decide('/internalizations/a/rollback', body)).toBe(200)
-    decided.at = performance.now()
-    await Promise.all(clients)
-    const later = answers.filter(({ startedAt }) => startedAt > decided.at)
-    expect(answers.some(({ route }) => route === 'answered')).toBe(true)
-    expect(later.length).toBeGreaterThan(50)
-    expect(later.filter(({ route }) => route !== undefined)).toEqual([])
-    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
-  })
-
   it('rollback: an answer that the lora was making is not given any more', async () => {
     await decide('/internalizations/a/approve')
     engine.isHeld = true

@@ -174,29 +174,6 @@ const ASKED = {
   answer: 'card_arrival',
 }
 
-describe('an exchange', () => {
-  const direct = recordOf(IN_FORMS['direct']!(ASKED))
-
-  it.each(Object.keys(IN_FORMS))('is the same through the form %s', (form) => {
-    const record = recordOf(IN_FORMS[form]!(ASKED))
-    expect(requestOf(record)).toEqual(requestOf(direct))
-    expect(answerOf(record)).toMatchObject(answerOf(direct))
-    expect([record.at, record.model, record.path]).toEqual([direct.at, direct.model, direct.path])
-    expect(tokenCounts(record.usage!)).toMatchObject({ ...CACHED })
-  })
-
-  it.each(Object.keys(IN_FORMS).filter((form) => form !== 'direct'))(
-    'of the form %s has the same id on another line',
-    (form) => {
-      const line = IN_FORMS[form]!(ASKED)
-      const [one, other] = [read(line, 1), read(line, 2)] as { record: ExchangeRecord }[][]
-      expect(one![0]!.record.id).toBe(other![0]!.record.id)
-      const next = recordOf(IN_FORMS[form]!({ ...ASKED, number: 8 }))
-      expect(next.id).not.toBe(one![0]!.record.id)
-    }
-  )
-})
-
 const observation = IN_FORMS['langfuse']!(ASKED)
 const row = IN_FORMS['liteLlm']!(ASKED)
 const stored = IN_FORMS['storedCompletions']!(ASKED)
