@@ -7,7 +7,9 @@
 import { hashOf } from './hash.ts'
 import type { StoredRecord } from './record.ts'
 import { answerTexts, requestOf, userTexts } from './record-bodies.ts'
-import type { ChatMessage } from '../../openai/chat.ts'
+import { dialectOfRecord } from '../../openai/dialect.ts'
+import { parseJson } from '../../openai/fields.ts'
+import { orNull, Scanner, UNSURE } from '../../openai/json-edit.ts'
 
 /** Enough to leave few records to read, and too few to tell from it what a deleted text was. */
 const BITS = 12
@@ -20,70 +22,10 @@ const SPARE_BYTES = 64
 /** of a surrogate pair as escapes */
 const PAIR_BYTES = 12
 
-const [QUOTE, BACKSLASH, COLON, COMMA, OPEN, CLOSE] = ['"', '\\', ':', ',', '{', '}'].map((char) =>
-  char.charCodeAt(0)
-) as [number, number, number, number, number, number]
-const SPACE = 0x20
-const ROLE = Buffer.from('"role"')
-const USER = Buffer.from('"user"')
-const CONTENT = Buffer.from('"content"')
-
-/** Behind the last byte that is not white space, at the place or before it. */
-const trimmedEnd = (body: Buffer, end: number): number => {
-  let at = end
-  while (at > 0 && body[at - 1]! <= SPACE) at--
-  return at
-}
-
-/** @returns the place of the first byte that is not white space, from the place on */
-const skipSpace = (body: Buffer, from: number): number => {
-  let at = from
-  while (at < body.length && body[at]! <= SPACE) at++
-  return at
-}
-
-interface Found {
-  begin: number
-  /** behind the role's value */
-  role: number
-}
-
-/**
- * The first message of a user that names its role first, as nearly all clients do.
- * @returns null: there is no such message; 'elsewhere': one names its role later
- */
-const firstUserMessage = (body: Buffer): Found | null | 'elsewhere' => {
-  for (let at = body.indexOf(USER); at >= 0; at = body.indexOf(USER, at + USER.length)) {
-    const colon = trimmedEnd(body, at) - 1
-    if (body[colon] !== COLON) continue
-    const role = trimmedEnd(body, colon) - ROLE.length
-    if (role < 0 || body.compare(ROLE, 0, ROLE.length, role, role + ROLE.length) !== 0) continue
-    const begin = trimmedEnd(body, role) - 1
-    return body[begin] === OPEN ? { begin, role: at + USER.length } : 'elsewhere'
-  }
-  return null
-}
-
-/** Behind the string's last quote. @param begin behind its first one */
-const endOfString = (body: Buffer, begin: number): number => {
-  for (let at = body.indexOf(QUOTE, begin); at >= 0; at = body.indexOf(QUOTE, at + 1)) {
-    let first = at
-    while (body[first - 1] === BACKSLASH) first--
-    if ((at - first) % 2 === 0) return at + 1
-  }
-  return body.length
-}
-
-const endOfObject = (body: Buffer, begin: number): number => {
-  let depth = 0
-  for (let at = begin; at < body.length; at++) {
-    const byte = body[at]
-    if (byte === QUOTE) at = endOfString(body, at + 1) - 1
-    else if (byte === OPEN) depth++
-    else if (byte === CLOSE && --depth === 0) return at + 1
-  }
-  return body.length
-}
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const USER = '"user"'
 
 /** The texts of a message, in one or in several parts. Nothing of it has been checked. */
 const textOf = (content: unknown): string => {
@@ -92,52 +34,51 @@ const textOf = (content: unknown): string => {
   return parts.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('')
 }
 
-const parsedMessage = (body: Buffer, begin: number): Pick<ChatMessage, 'content'> | null => {
-  try {
-    return JSON.parse(body.toString('utf8', begin, endOfObject(body, begin))) as ChatMessage
-  } catch {
-    return null
+/** Of a long text the beginning alone is decoded. @param from of the value */
+const valueAt = (body: Buffer, from: number): unknown => {
+  const most = from + 1 + ENOUGH_BYTES + SPARE_BYTES
+  const endIn = (bytes: Buffer): number | null => orNull(() => new Scanner(bytes).value(0))
+  if (body[from] === QUOTE && body.length > most && endIn(body.subarray(from, most)) === null) {
+    // a character that is cut is behind the ones that count, but an escape that is cut would not be JSON
+    const escape = body.subarray(most - PAIR_BYTES, most).indexOf(BACKSLASH)
+    const end = escape === -1 ? most : most - PAIR_BYTES + escape
+    const begin = parseJson(`${body.toString('utf8', from, end)}"`)
+    if (begin !== null) return begin
   }
+  return parseJson(body.toString('utf8', from, from + (endIn(body.subarray(from)) ?? 0)))
 }
 
-/** Behind the first quote of a text that follows the role; null: something else does. */
-const beginOfText = (body: Buffer, role: number): number | null => {
-  const comma = skipSpace(body, role)
-  const name = skipSpace(body, comma + 1)
-  const behindName = name + CONTENT.length
-  if (body[comma] !== COMMA || behindName > body.length) return null
-  if (body.compare(CONTENT, 0, CONTENT.length, name, behindName) !== 0) return null
-  const colon = skipSpace(body, behindName)
-  const quote = skipSpace(body, colon + 1)
-  return body[colon] === COLON && body[quote] === QUOTE ? quote + 1 : null
-}
-
-/** The beginning of a long text, without decoding the rest; null: the text is short, or written in another way. */
-const longText = (body: Buffer, role: number): string | null => {
-  const begin = beginOfText(body, role)
-  if (begin === null) return null
-  const most = begin + ENOUGH_BYTES + SPARE_BYTES
-  if (most >= body.length || endOfString(body.subarray(0, most + 1), begin) <= most) return null
-  // a character that is cut is behind the ones that count, but an escape that is cut would not be JSON
-  const escape = body.subarray(most - PAIR_BYTES, most).indexOf(BACKSLASH)
-  const end = escape === -1 ? most : most - PAIR_BYTES + escape
-  try {
-    return JSON.parse(`"${body.toString('utf8', begin, end)}"`) as string
-  } catch {
-    return null
+/** Where the content of the first message of a user begins. @returns null: the body has to be parsed */
+const firstContent = (path: string, body: Buffer): number | null => {
+  const list = dialectOfRecord({ path }).name === 'chat' ? 'messages' : 'input'
+  const scanner = new Scanner(body)
+  let first: number | null = null
+  const readMessage = (open: number): number => {
+    let [isUser, content] = [false, null as number | null]
+    return scanner.members(open, (name, from) => {
+      if (name === 'content') content = from
+      if (name === 'role') isUser = body.toString('latin1', from, from + USER.length) === USER
+      if (!isUser || content === null) return scanner.value(from)
+      first = content
+      // the rest is not read
+      throw UNSURE
+    })
   }
+  orNull(() =>
+    scanner.members(scanner.space(0), (name, from) =>
+      name === list && body[from] === OPEN_LIST
+        ? scanner.elements(from, readMessage)
+        : scanner.value(from)
+    )
+  )
+  return first
 }
 
-const readWhole = (path: string, body: Buffer): Pick<ChatMessage, 'content'> | null =>
-  requestOf({ path, request: body.toString('utf8') })?.messages.find(
-    ({ role }) => role === 'user'
-  ) ?? null
-
-const openingMessage = (path: string, body: Buffer): Pick<ChatMessage, 'content'> | null => {
-  const found = firstUserMessage(body)
-  if (found === null || found === 'elsewhere') return readWhole(path, body)
-  const content = longText(body, found.role)
-  return content === null ? parsedMessage(body, found.begin) : { content }
+const openingContent = (path: string, body: Buffer): unknown => {
+  const found = firstContent(path, body)
+  if (found !== null) return valueAt(body, found)
+  const request = requestOf({ path, request: body.toString('utf8') })
+  return request?.messages.find(({ role }) => role === 'user')?.content
 }
 
 /**
@@ -145,7 +86,7 @@ const openingMessage = (path: string, body: Buffer): Pick<ChatMessage, 'content'
  * the same number, too. @returns 12 bits; null for a request without a user's text
  */
 export const openingOf = (path: string, body: Buffer): number | null => {
-  const text = textOf(openingMessage(path, body)?.content).slice(0, MAX_CHARS)
+  const text = textOf(openingContent(path, body)).slice(0, MAX_CHARS)
   return text === '' ? null : hashOf(text) >>> (32 - BITS)
 }
 
