@@ -121,13 +121,21 @@ describe('an answer whose first tokens are sure', () => {
     expect(await harness.metrics()).toContain('promptintern_requests_total{route="answered"} 1')
   })
 
-  it('has the headers of one that is held back', async () => {
+  it('has the headers, the beginning and the usage of one that is held back', async () => {
+    const body = chatBody('where is my card', {
+      stream: true,
+      stream_options: { include_usage: true },
+    })
     engine.say(WINDOW)
-    const early = await asked(() => engine.end())
+    const early = await asked(() => engine.end(), {}, body)
     await restart({ streamsEarly: false })
     engine.say(WINDOW)
     engine.end()
-    const heldBack = await harness.send(BODY)
+    const heldBack = await harness.send(body)
+    const [sent, held] = [early, heldBack].map(({ text }) => chunksOf(text))
+    expect(sent!.at(-1)).toMatchObject({ choices: [], usage: PACED_USAGE })
+    expect(held!.at(-1)!.usage).toEqual(sent!.at(-1)!.usage)
+    expect(held![0]!.choices).toEqual(sent![0]!.choices)
     expect(namesOf(early)).toEqual(namesOf(heldBack))
     expect(early.headers['content-type']).toBe(heldBack.headers['content-type'])
   })
