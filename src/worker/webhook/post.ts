@@ -84,12 +84,7 @@ export const signatureOf = (
 
 const HEADERS = { 'content-type': 'application/json', 'user-agent': 'promptintern-proxy' }
 
-interface Sent {
-  headers: Record<string, string>
-  body: string
-}
-
-const signed = (secret: string, event: WebhookEvent, now: number): Sent => {
+const signed = (secret: string, event: WebhookEvent, now: number) => {
   const { id } = event
   const timestamp = Math.floor(now / 1000)
   const body = bodyOf(event)
@@ -97,8 +92,6 @@ const signed = (secret: string, event: WebhookEvent, now: number): Sent => {
   const own = { 'webhook-id': id, 'webhook-timestamp': String(timestamp) }
   return { headers: { ...HEADERS, ...own, 'webhook-signature': signature }, body }
 }
-
-const asSlack = (event: WebhookEvent): Sent => ({ headers: HEADERS, body: slackBody(event) })
 
 const deliveryOf = ({ ok, status, headers }: Response): Delivery => {
   if (ok) return { kind: 'delivered' }
@@ -132,7 +125,8 @@ export const createPost = (
   { now, sleep }: Pick<WorkerDeps, 'now' | 'sleep'>
 ): PostEvent => {
   const post = async (event: WebhookEvent, signal: AbortSignal): Promise<Delivery> => {
-    const sent = secret === null ? asSlack(event) : signed(secret, event, now())
+    const sent =
+      secret === null ? { headers: HEADERS, body: slackBody(event) } : signed(secret, event, now())
     const request = { method: 'POST', ...sent, signal, redirect: 'manual' } as const
     const response = await fetch(url, request)
     await response.body?.cancel()
@@ -141,17 +135,13 @@ export const createPost = (
   return async (event, signal) => {
     const limit = new AbortController()
     const ended = new AbortController()
-    const stop = (): void => limit.abort()
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
     void abortAfterLimit(limit, sleep, ended.signal)
     try {
-      return await post(event, limit.signal)
+      return await post(event, AbortSignal.any([signal, limit.signal]))
     } catch (error) {
       return failure(error)
     } finally {
       ended.abort()
-      signal.removeEventListener('abort', stop)
     }
   }
 }

@@ -6,7 +6,6 @@ import { AppError } from '../../errors.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { createPost, type Delivery, type PostEvent } from './post.ts'
 import { readRolloutReport, rolloutReports } from '../../lifecycle/rollout-report.ts'
-import type { Internalization } from '../../core/internalization/internalization.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../../store/json-snapshot.ts'
 import type { HistoryRow, Store } from '../../store/store.ts'
 import { driftEvent, eventTypeOf, historyEvent, type WebhookEvent } from './event.ts'
@@ -102,34 +101,26 @@ class Outbox {
     if (type === null) return null
     const row = await this.store.internalizations.get(entry.internalizationId)
     if (row === null) return null
-    const { drifts } = this.memory
-    return (
-      (entry.from?.name === 'live' ? await this.driftOf(row) : null) ?? {
-        event: historyEvent(type, entry, row),
-        after: { place: entry.place, drifts },
-      }
-    )
+    const drift = entry.from?.name === 'live' ? await this.driftOf(row.id) : null
+    const after = { place: entry.place, drifts: this.memory.drifts }
+    return drift ?? { event: historyEvent(type, entry, row), after }
   }
 
   /** The report is written before the state that follows from it, so drift comes before its rollback. */
-  private async driftOf(row: Internalization): Promise<Due | null> {
-    const report = await readRolloutReport(this.store, row.id)
+  private async driftOf(id: string): Promise<Due | null> {
+    const report = await readRolloutReport(this.store, id)
     const driftedAt = report?.driftedAt ?? null
     const { place, drifts } = this.memory
-    if (report === null || driftedAt === null || drifts[row.id] === driftedAt) return null
-    return {
-      event: driftEvent(row, report, driftedAt),
-      after: { place, drifts: { ...drifts, [row.id]: driftedAt } },
-    }
+    if (report === null || driftedAt === null || drifts[id] === driftedAt) return null
+    const row = await this.store.internalizations.get(id)
+    if (row === null) return null
+    const after = { place, drifts: { ...drifts, [id]: driftedAt } }
+    return { event: driftEvent(row, report, driftedAt), after }
   }
 
   private async liveDrift(): Promise<Due | null> {
     for (const id of await this.liveIds()) {
-      const report = await readRolloutReport(this.store, id)
-      if (report === null || report.driftedAt === null) continue
-      if (report.driftedAt === this.memory.drifts[id]) continue
-      const row = await this.store.internalizations.get(id)
-      const due = row === null ? null : await this.driftOf(row)
+      const due = await this.driftOf(id)
       if (due !== null) return due
     }
     return null
@@ -151,52 +142,13 @@ class Outbox {
   }
 }
 
-/** When an event that was not delivered is sent again, and when it is dropped. Pure. */
-
-/** After failures, nothing is sent before `notBefore`. */
-interface RetryPause {
-  failures: number
-  /** milliseconds since the epoch */
-  notBefore: number
-}
-
 const FIRST_PAUSE_MS = 1_000
 const MAX_PAUSE_MS = 600_000
 const GIVE_UP_MS = 3 * 86_400_000
 
-const NO_PAUSE: RetryPause = { failures: 0, notBefore: 0 }
-
-/** @param retryAfterMs that the receiver asked for; 0 when it did not */
-const pauseAfter = ({ failures }: RetryPause, now: number, retryAfterMs: number): RetryPause => {
-  const own = Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS)
-  const pause = Math.max(own, Math.min(retryAfterMs, MAX_PAUSE_MS))
-  return { failures: failures + 1, notBefore: now + pause }
-}
-
-/** True also when the clock was set back, which leaves the end further ahead than any pause. */
-const isPauseOver = ({ notBefore }: RetryPause, now: number): boolean =>
-  now >= notBefore || notBefore - now > MAX_PAUSE_MS
-
-interface Failing {
-  /** when the event happened, milliseconds since the epoch */
-  at: number
-  /** since when each attempt has failed, also those of earlier workers */
-  since: number
-  /** in a row, of this worker */
-  failures: number
-}
-
-/**
- * Whether an event is dropped after a failed attempt. It has three days since it happened and since the
- * webhook began to fail, and attempts of this worker up to the longest pause: a machine that was off for
- * three days drops nothing at its start. A time ahead of the clock, which was set back, does not make the
- * events behind it wait.
- */
-const isUndeliverable = ({ at, since, failures }: Failing, now: number): boolean => {
-  const isRecent = at <= now && now - at < GIVE_UP_MS
-  const isTried = FIRST_PAUSE_MS * 2 ** failures >= MAX_PAUSE_MS
-  return isTried && !isRecent && now - since >= GIVE_UP_MS
-}
+/** @param failures in a row before this one */
+const pauseAfter = (failures: number): number =>
+  Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS)
 
 const POLL_MS = 1_000
 
@@ -207,7 +159,10 @@ export class WebhookSender {
   private readonly outbox: Outbox
   private readonly post: PostEvent
   private readonly host: string
-  private pause: RetryPause = NO_PAUSE
+  /** attempts in a row, of this worker */
+  private failures = 0
+  /** milliseconds since the epoch; nothing is sent before */
+  private notBefore = 0
   private isGone = false
 
   constructor(deps: SenderDeps, outbox: Outbox, { post, host }: { post: PostEvent; host: string }) {
@@ -219,7 +174,9 @@ export class WebhookSender {
 
   /** Makes one attempt, if an event is due. @returns whether the event is done */
   async step(signal: AbortSignal): Promise<boolean> {
-    if (this.isGone || !isPauseOver(this.pause, this.deps.now())) return false
+    const waitMs = this.notBefore - this.deps.now()
+    // after the clock was set back the end is further ahead than any pause
+    if (this.isGone || (waitMs > 0 && waitMs <= MAX_PAUSE_MS)) return false
     const due = await this.outbox.next()
     if (due === null) return false
     return this.settle(due, await this.post(due.event, signal), signal)
@@ -244,7 +201,8 @@ export class WebhookSender {
     switch (delivery.kind) {
       case 'delivered':
         await this.outbox.done(due, { failingSince: null })
-        this.pause = NO_PAUSE
+        this.failures = 0
+        this.notBefore = 0
         this.deps.log({ level: 'info', message: 'event delivered', data: this.dataOf(due) })
         return true
       case 'gone':
@@ -264,9 +222,8 @@ export class WebhookSender {
     const now = this.deps.now()
     this.delay(retryAfterMs)
     const failingSince = await this.outbox.failed(now)
-    const { failures } = this.pause
-    if (!isUndeliverable({ at: due.event.at, since: failingSince, failures }, now)) {
-      const nextInMs = this.pause.notBefore - now
+    if (!this.isUndeliverable(due.event.at, failingSince, now)) {
+      const nextInMs = this.notBefore - now
       this.deps.fault('webhook', error, { ...this.dataOf(due), nextInMs })
       return false
     }
@@ -275,8 +232,23 @@ export class WebhookSender {
     return true
   }
 
+  /**
+   * Whether an event is dropped after a failed attempt. It has three days since it happened and since the
+   * webhook began to fail, and attempts of this worker up to the longest pause: a machine that was off for
+   * three days drops nothing at its start. A time ahead of the clock, which was set back, does not make the
+   * events behind it wait.
+   */
+  private isUndeliverable(at: number, failingSince: number, now: number): boolean {
+    const isRecent = at <= now && now - at < GIVE_UP_MS
+    const isTried = pauseAfter(this.failures) === MAX_PAUSE_MS
+    return isTried && !isRecent && now - failingSince >= GIVE_UP_MS
+  }
+
+  /** @param retryAfterMs that the receiver asked for; 0 when it did not */
   private delay(retryAfterMs: number): void {
-    this.pause = pauseAfter(this.pause, this.deps.now(), retryAfterMs)
+    const pauseMs = Math.max(pauseAfter(this.failures), Math.min(retryAfterMs, MAX_PAUSE_MS))
+    this.notBefore = this.deps.now() + pauseMs
+    this.failures++
   }
 
   private fault(due: Due, message: string, cause?: AppError): void {
