@@ -34,13 +34,16 @@ export const handshakeRequests = (isFree: (socket: Socket) => boolean) =>
     }
   }
 
-const refuseWhileDraining = (outgoing: ServerResponse): void => {
-  const refusal = new AppError('overloaded', 'the proxy is stopping; connect again', {
-    retryAfterSeconds: 1,
-  })
-  outgoing.writeHead(refusal.status, { 'content-type': 'application/json', 'retry-after': '1' })
+/** Answers a request that no app gets. */
+export const refuse = (outgoing: ServerResponse, refusal: AppError): void => {
+  const { status, retryAfterSeconds } = refusal
+  const retry = retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }
+  outgoing.writeHead(status, { 'content-type': 'application/json', ...retry })
   outgoing.end(JSON.stringify(errorBody(refusal)))
 }
+
+const draining = (): AppError =>
+  new AppError('overloaded', 'the proxy is stopping; connect again', { retryAfterSeconds: 1 })
 
 /** Closes a connection behind an answer that refuses the handshake. */
 const closeAfterAnswer = (outgoing: ServerResponse, pending: PendingSocket): void => {
@@ -68,7 +71,7 @@ export const serveHandshakes = (
     socket.on('drain', () => outgoing.emit('drain'))
     closeAfterAnswer(outgoing, pending)
     connections.addUpgraded(incoming, outgoing, () => pending.goodbye())
-    if (connections.isDraining) return refuseWhileDraining(outgoing)
+    if (connections.isDraining) return refuse(outgoing, draining())
     Object.assign(incoming, { pending })
     answer(incoming, outgoing)
   })

@@ -17,10 +17,11 @@ export interface HealthOptions {
   /** time since the routes were confirmed, and the limit of it, milliseconds */
   routes: { ageMs: () => number; maxAgeMs: number }
   fault: ReportFault<ServerFault>
-  everyMs?: number
-  /** limit of the engine's answer */
-  timeoutMs?: number
 }
+
+const EVERY_MS = 5000
+/** limit of the engine's answer */
+const TIMEOUT_MS = 5000
 
 const isStuck = (before: LogQueueStats, after: LogQueueStats): boolean =>
   after.dropped > before.dropped && after.written === before.written
@@ -31,14 +32,7 @@ const tooOld = (ageMs: number): AppError =>
     `the store has not confirmed the routes for ${Math.round(ageMs / 1000)} s: no lora answers until it does`
   )
 
-export const watchHealth = ({
-  logStats,
-  engine,
-  routes,
-  fault,
-  everyMs = 5000,
-  timeoutMs = 5000,
-}: HealthOptions): Health => {
+export const watchHealth = ({ logStats, engine, routes, fault }: HealthOptions): Health => {
   let stats = logStats()
   let isTaken = true
   // the server starts after its engine, so the engine is reachable at first
@@ -61,9 +55,9 @@ export const watchHealth = ({
     void answered.finally(() => (isAsking = false))
     const tooLate = new AppError(
       'engine-timeout',
-      `the engine did not answer within ${timeoutMs} ms`
+      `the engine did not answer within ${TIMEOUT_MS} ms`
     )
-    const late = new Promise((resolve) => setTimeout(resolve, timeoutMs, tooLate).unref())
+    const late = new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS, tooLate).unref())
     const error = await Promise.race([answered, late])
     // only the change is reported, not every failed check
     if (error !== null && isReachable === true) fault('engine-away', error)
@@ -77,7 +71,7 @@ export const watchHealth = ({
     stats = newest
     checkRoutes()
     if (engine !== null) void askEngine(engine)
-  }, everyMs)
+  }, EVERY_MS)
   return {
     logIsTaken: () => isTaken,
     engineIsReachable: () => isReachable,

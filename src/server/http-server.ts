@@ -1,11 +1,5 @@
 /** Opens and drains the one listening socket. */
-import {
-  createServer,
-  STATUS_CODES,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
@@ -19,7 +13,7 @@ import { AppError, toAppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { errorBody } from '../openai/error-body.ts'
 import { createHostCheck } from '../proxy/access/browsers.ts'
-import { handshakeRequests, serveHandshakes } from './handshakes.ts'
+import { handshakeRequests, refuse, serveHandshakes } from './handshakes.ts'
 
 export interface ListenOptions {
   /** names of the server beside those of loopback, in lower case; see `createHostCheck` */
@@ -87,14 +81,8 @@ const answerUnroutable = (error: unknown, fault: ReportFault<ServerFault>): Resp
   return Response.json(errorBody(refusal), { status: refusal.status })
 }
 
-/** Answers a request that comes under another name than the server's. */
-const refuseHost = (outgoing: ServerResponse, refusal: AppError): void => {
-  outgoing.writeHead(refusal.status, { 'content-type': 'application/json' })
-  outgoing.end(JSON.stringify(errorBody(refusal)))
-}
-
 /** Answers bytes that are not a request with an error in OpenAI's format, and closes the connection. */
-const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
+const refuseBytes = (error: Error & { code?: string }, socket: Duplex): void => {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
@@ -129,10 +117,10 @@ const refuseUnreadable = (
     // a client that goes away is not a fault
     if (!LEFT.has(error.code ?? '')) fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
-    if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
-    else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
+    if (outgoing === null || outgoing.writableEnded) refuseBytes(error, socket)
+    else if (outgoing.req.complete) outgoing.once('close', () => refuseBytes(error, socket))
     else if (outgoing.headersSent) socket.destroy()
-    else refuse(error, socket)
+    else refuseBytes(error, socket)
   })
 }
 
@@ -179,7 +167,7 @@ export const listen = (
     const answer: RequestListener = (incoming, outgoing) => {
       const refusal = hostRefusal(incoming.headers.host)
       if (refusal === null) void listener(incoming, outgoing)
-      else refuseHost(outgoing, refusal)
+      else refuse(outgoing, refusal)
     }
     const isFree = (socket: Socket): boolean => connections.isFree(socket)
     const IncomingMessage = handshakeRequests(isFree)

@@ -79,10 +79,8 @@ const createReader = (deps: RolloutMetricsDeps): (() => Promise<Scrape | null>) 
   return () => (scrape ??= once())
 }
 
-type OfReport = (report: RolloutReport) => [labels: Record<string, string>, value: number][]
-
 const ofReports =
-  (figures: OfReport) =>
+  (figures: (report: RolloutReport) => Reading[]) =>
   ({ live }: Scrape): Reading[] =>
     live.flatMap(({ route, report }) =>
       report === null
@@ -93,16 +91,11 @@ const ofReports =
           ])
     )
 
-const lossEdges: OfReport = ({ evidence: { interval, ...evidence } }) => [
-  [{ edge: 'lower' }, interval[0]],
-  ...(evidence.pairs === 0 ? [] : [[{ edge: 'mean' }, meanLoss(evidence)] as Reading]),
-  [{ edge: 'upper' }, interval[1]],
-]
-
-const differenceEdges: OfReport = ({ feedback: { bad, interval } }) => [
-  [{ edge: 'lower' }, interval[0]],
-  ...(bad === null ? [] : [[{ edge: 'mean' }, bad.lora - bad.audit] as Reading]),
-  [{ edge: 'upper' }, interval[1]],
+/** @param mean null: not known yet */
+const edges = ([lower, upper]: readonly [number, number], mean: number | null): Reading[] => [
+  [{ edge: 'lower' }, lower],
+  ...(mean === null ? [] : [[{ edge: 'mean' }, mean] as Reading]),
+  [{ edge: 'upper' }, upper],
 ]
 
 interface RolloutMetric extends ReadMetric {
@@ -144,7 +137,9 @@ const METRICS: RolloutMetric[] = [
     name: 'promptintern_rollout_loss',
     help: 'Loss of the live lora, with its 95 % confidence sequence',
     labels: ['template', 'edge'],
-    readings: ofReports(lossEdges),
+    readings: ofReports(({ evidence: { interval, ...evidence } }) =>
+      edges(interval, evidence.pairs === 0 ? null : meanLoss(evidence))
+    ),
   },
   {
     type: 'gauge',
@@ -159,7 +154,9 @@ const METRICS: RolloutMetric[] = [
     name: 'promptintern_rollout_feedback_difference',
     help: 'Share of bad ratings on the side of the lora minus that of the audited side, with its 95 % confidence sequence',
     labels: ['template', 'edge'],
-    readings: ofReports(differenceEdges),
+    readings: ofReports(({ feedback: { bad, interval } }) =>
+      edges(interval, bad && bad.lora - bad.audit)
+    ),
   },
   {
     type: 'gauge',

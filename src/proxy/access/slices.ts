@@ -10,6 +10,10 @@ import type { SetTimer } from '../../timers.ts'
 import { shortageError, unknownBudgetError } from './limit-checks.ts'
 import { valueIn } from '../../core/lists.ts'
 
+const TICK_MS = 1000
+/** after which requests do not wait for the database any longer */
+const PATIENCE_MS = 5000
+
 export interface SlicesOptions {
   /** durable when it resolves */
   renew: (asks: SliceAsk[]) => Promise<SliceGrant[]>
@@ -17,9 +21,6 @@ export interface SlicesOptions {
   /** milliseconds that never go back */
   now: () => number
   setTimer: SetTimer
-  tickMs?: number
-  /** after which requests do not wait for the database any longer */
-  patienceMs?: number
 }
 
 interface Waiter {
@@ -36,8 +37,6 @@ interface Entry {
 
 export class Slices {
   private readonly options: SlicesOptions
-  private readonly tickMs: number
-  private readonly patienceMs: number
   private readonly entries = new Map<string, Entry>()
   private trip: Promise<void> | null = null
   private cancelTimer: (() => void) | null = null
@@ -45,10 +44,8 @@ export class Slices {
   private isAway = false
   private isClosed = false
 
-  constructor({ tickMs = 1000, patienceMs = 5000, ...options }: SlicesOptions) {
-    this.options = { ...options }
-    this.tickMs = tickMs
-    this.patienceMs = patienceMs
+  constructor(options: SlicesOptions) {
+    this.options = options
   }
 
   /**
@@ -160,7 +157,7 @@ export class Slices {
         askedAt
       )
     )
-    const cancel = setTimer(this.patienceMs, () => {
+    const cancel = setTimer(PATIENCE_MS, () => {
       this.isAway = true
       this.serveAll()
     })
@@ -180,7 +177,7 @@ export class Slices {
   /** Makes sure that a tick comes, where there is anything to tell the database. */
   private wake(): void {
     if (this.isClosed || this.cancelTimer !== null) return
-    this.cancelTimer = this.options.setTimer(this.tickMs, () => {
+    this.cancelTimer = this.options.setTimer(TICK_MS, () => {
       this.cancelTimer = null
       this.tick()
     })
