@@ -90,7 +90,11 @@ const RULES: Record<string, Rule> = {
     ],
   },
   // knows other programs' logs, and nothing of ours
-  'src/core/log/forms': { ours: ['src/openai/chat.ts'], packages: [], node: false },
+  'src/core/log/forms': {
+    ours: ['src/openai/chat.ts', 'src/openai/fields.ts'],
+    packages: [],
+    node: false,
+  },
   // knows lists and counts, and no other part of the core: an encoder beside it needs its types alone
   'src/core/form': {
     ours: ['src/core/bisect.ts', 'src/core/counts.ts', 'src/core/lists.ts'],
@@ -206,6 +210,7 @@ const RULES: Record<string, Rule> = {
     ours: [
       'src/config/config.ts',
       'src/errors.ts',
+      'src/openai/fields.ts',
       'src/process',
       'src/text-within.ts',
       'src/worker/deps.ts',
@@ -213,7 +218,7 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: true,
   },
-  'src/models': { ours: ['src/errors.ts'], packages: ['zod'], node: true },
+  'src/models': { ours: ['src/errors.ts', 'src/openai/fields.ts'], packages: ['zod'], node: true },
   // what is shown of a template, an internalization, a record: one shape for API, command line and page
   'src/views': {
     ours: [

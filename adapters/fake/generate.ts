@@ -3,6 +3,7 @@ import type { ChatMessage, ChatRequest, TokenLogprob } from '../../src/openai/ch
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { cutAtStop } from '../host/cut-at-stop.ts'
 import { type Memory, type Prediction, nearestChoice } from './memory.ts'
+import { isFields, parseJson } from '../../src/openai/fields.ts'
 
 const MESSAGE_TOKENS = 4
 const GENERATION_PROMPT_TOKENS = 3
@@ -43,16 +44,10 @@ export const tokenLogprob = (
   return { ...chosen, top_logprobs: alternatives > 0 ? [chosen, ...others] : [] }
 }
 
-const asJsonObject = ({ text, certainty }: Prediction): Prediction => {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return { text, certainty }
-  } catch {
-    // not JSON: wrapped below
-  }
-  return { text: JSON.stringify({ answer: text }), certainty }
-}
+const asJsonObject = ({ text, certainty }: Prediction): Prediction => ({
+  text: isFields(parseJson(text)) ? text : JSON.stringify({ answer: text }),
+  certainty,
+})
 
 const shaped = (prediction: Prediction, request: ChatRequest): Prediction => {
   const choices = request.structured_outputs?.choice

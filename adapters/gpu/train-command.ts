@@ -15,6 +15,7 @@ import { storageError } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import { LeashedChild } from './leashed-child.ts'
+import { isFields, parseJson } from '../../src/openai/fields.ts'
 
 /** The environment of a process that runs code of others, such as a trainer's packages. */
 
@@ -107,14 +108,8 @@ type TrainerLine = (TrainerEnd | News) & { number?: number }
 
 /** Null for half a line of a process that was killed, and for what a library prints. */
 const parseLine = (text: string): TrainerLine | null => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && 'kind' in value
-      ? (value as TrainerLine)
-      : null
-  } catch {
-    return null
-  }
+  const value = parseJson(text)
+  return isFields(value) && 'kind' in value ? (value as unknown as TrainerLine) : null
 }
 
 const isEnd = (line: TrainerLine): line is TrainerEnd & { number?: number } =>

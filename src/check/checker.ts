@@ -11,6 +11,7 @@ import { AppError } from '../errors.ts'
 import { signalGroup } from '../process/signal-group.ts'
 import { textWithin } from '../text-within.ts'
 import type { CheckedAnswers, Checker } from '../worker/deps.ts'
+import { isFields, parseJson } from '../openai/fields.ts'
 
 type Reply = Awaited<ReturnType<Checker['ask']>>
 
@@ -94,18 +95,11 @@ export const runBounded = ({
     child.stdin?.end(stdin)
   })
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null
-
 /** @returns `none` for anything but an object with a verdict */
 export const parseReply = (text: string): Reply => {
-  try {
-    const reply: unknown = JSON.parse(text)
-    const verdict = isObject(reply) ? reply.verdict : null
-    return verdict === 'same' || verdict === 'different' ? verdict : 'none'
-  } catch {
-    return 'none'
-  }
+  const reply = parseJson(text)
+  const verdict = isFields(reply) ? reply['verdict'] : null
+  return verdict === 'same' || verdict === 'different' ? verdict : 'none'
 }
 
 /** Settings with secrets are not for the checker. */

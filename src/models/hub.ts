@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { AppError } from '../errors.ts'
+import { parseJson } from '../openai/fields.ts'
 
 export interface HubOptions {
   /** without a trailing slash */
@@ -133,11 +134,7 @@ const readInfo = async (response: Response, options: HubOptions): Promise<unknow
       )
     pieces.push(piece)
   }
-  try {
-    return JSON.parse(Buffer.concat(pieces).toString())
-  } catch {
-    return null
-  }
+  return parseJson(Buffer.concat(pieces).toString())
 }
 
 type Sibling = z.infer<typeof INFO>['siblings'][number]

@@ -7,6 +7,7 @@ import { seededRandom } from '../../../src/random.ts'
 import { cutAtStop } from '../cut-at-stop.ts'
 import type { LabelHead } from './head-file.ts'
 import { invalidRequest } from '../validation.ts'
+import { isFields, parseJson } from '../../../src/openai/fields.ts'
 
 export interface HeadAnswer {
   text: string
@@ -20,15 +21,6 @@ interface Candidate {
   /** its class */
   at: number
   probability: number
-}
-
-const isJsonObject = (text: string): boolean => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  } catch {
-    return false
-  }
 }
 
 /** The labels that the request allows, most probable first; probabilities stay those of all labels. */
@@ -45,7 +37,7 @@ const candidatesOf = (
   if (allowed.length === 0)
     throw invalidRequest(`${id} knows none of the choices`, 'structured_outputs.choice')
   if (format?.type !== 'json_object') return allowed
-  const objects = allowed.filter(({ label }) => isJsonObject(label))
+  const objects = allowed.filter(({ label }) => isFields(parseJson(label)))
   if (objects.length === 0)
     throw invalidRequest(`no label of ${id} is a JSON object`, 'response_format')
   return objects

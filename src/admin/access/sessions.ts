@@ -6,6 +6,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { AdminRole, AdminTokens } from './roles.ts'
+import { parseJson } from '../../openai/fields.ts'
 
 export interface Session {
   id: string
@@ -27,13 +28,8 @@ const sign = (token: string, purpose: keyof typeof PURPOSES, text: string): stri
 const areEqual = (one: string, other: string): boolean =>
   one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
 
-const parsePayload = (payload: string): Session | null => {
-  try {
-    return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Session
-  } catch {
-    return null
-  }
-}
+const parsePayload = (payload: string): Session | null =>
+  parseJson(Buffer.from(payload, 'base64url').toString()) as Session | null
 
 export interface Sessions {
   /** @returns the session and the value of its cookie */

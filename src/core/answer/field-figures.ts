@@ -6,17 +6,13 @@ import { canonicalJson } from '../json.ts'
 import { comparedJson, type Comparison } from './agreement.ts'
 import { isMarked, MAX_PATH_CHARS, pathWithin, writtenRules } from './field-rules.ts'
 import { fixedJson } from './written-fields.ts'
+import { type Fields, isFields } from '../../openai/fields.ts'
 
 /** Fields of one answer, and of all figures: names of fields may be as many as the answers. */
 export const MAX_FIELDS = 50
 
 /** Path of an answer that has no fields to compare. */
 const WHOLE = '.'
-
-type Members = Record<string, unknown>
-
-const isObject = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** In the place of a member that one of two objects does not have. */
 const MISSING = Symbol()
@@ -25,7 +21,7 @@ const isSame = (a: unknown, b: unknown): boolean =>
   a !== MISSING && b !== MISSING && canonicalJson(a) === canonicalJson(b)
 
 /** Of a name such as `constructor`, too. */
-const member = (object: Members, name: string): unknown =>
+const member = (object: Fields, name: string): unknown =>
   Object.hasOwn(object, name) ? object[name] : MISSING
 
 /** Pairs of inner values, by name; null where two values are compared as wholes. */
@@ -33,7 +29,7 @@ const innerPairs = (a: unknown, b: unknown): [name: string | null, unknown, unkn
   if (isMarked(a) || isMarked(b)) return null
   if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
     return a.map((item, at) => [null, item, b[at]])
-  if (!isObject(a) || !isObject(b)) return null
+  if (!isFields(a) || !isFields(b)) return null
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])]
   return names.map((name) => [name, member(a, name), member(b, name)])
 }

@@ -6,6 +6,7 @@
  */
 import { AppError } from '../../errors.ts'
 import { canonicalJson, doubleOf } from '../json.ts'
+import { parseJson } from '../../openai/fields.ts'
 
 /**
  * `free`: any value; whether the field is there is still compared. `set`: the items of a list in any order, each as
@@ -54,14 +55,6 @@ export const pathWithin = (path: string, name: string | null): string => {
   return outer === '' ? name : `${outer}.${name}`
 }
 
-const unquoted = (json: string): string | null => {
-  try {
-    return JSON.parse(json) as string
-  } catch {
-    return null
-  }
-}
-
 /** @returns null where the text is no path */
 const parsedPath = (text: string): Path | null => {
   if (text === '.') return []
@@ -73,7 +66,7 @@ const parsedPath = (text: string): Path | null => {
     const [, quoted, dot, plain] = found
     // a dot stands before each plain name but the first
     if (plain !== undefined && (at === 0) !== (dot === '')) return null
-    const name = quoted === undefined ? (plain ?? null) : unquoted(quoted)
+    const name = quoted === undefined ? (plain ?? null) : (parseJson(quoted) as string | null)
     if (name === null && quoted !== undefined) return null
     path.push(name)
   }

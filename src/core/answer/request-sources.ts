@@ -5,6 +5,7 @@
 import { contentOf, ESCAPE, messagesText } from '../../openai/message-text.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { Source } from '../form/words.ts'
+import { parseJson } from '../../openai/fields.ts'
 
 /** Name and value of a line. Slots are named with words of their prompt. */
 const SLOT_LINE = /^([\p{L}\p{N}_]{1,40}): ([^\n]*)\n/u
@@ -37,13 +38,8 @@ export const slotNames = (requests: readonly (readonly ChatMessage[])[]): string
 
 /** A value with a line break, or one that begins with a quote, is written as a JSON string. */
 const valueOf = (written: string): string => {
-  if (!written.startsWith('"')) return written
-  try {
-    const value: unknown = JSON.parse(written)
-    return typeof value === 'string' ? value : written
-  } catch {
-    return written
-  }
+  const value = written.startsWith('"') ? parseJson(written) : null
+  return typeof value === 'string' ? value : written
 }
 
 /**

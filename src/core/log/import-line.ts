@@ -10,16 +10,10 @@ import { answerUsage } from '../../openai/usage/usage.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
 import { completionOf } from './forms/chat.ts'
-import {
-  isObject,
-  momentOf,
-  nameOf,
-  type Fields,
-  type Found,
-  type FoundExchange,
-} from './forms/fields.ts'
+import { momentOf, nameOf, type Found, type FoundExchange } from './forms/fields.ts'
 import { readForms } from './forms/read-forms.ts'
 import type { ExchangeRecord } from './record.ts'
+import { isFields, type Fields } from '../../openai/fields.ts'
 
 export interface ImportOptions {
   tenant: string
@@ -47,13 +41,13 @@ interface Exchange {
 }
 
 const isMessage = (value: unknown): value is ChatMessage =>
-  isObject(value) && typeof value.role === 'string'
+  isFields(value) && typeof value.role === 'string'
 
 const isCompletion = (value: unknown): value is ChatCompletion =>
-  isObject(value) &&
+  isFields(value) &&
   Array.isArray(value.choices) &&
   value.choices.length > 0 &&
-  value.choices.every((choice) => isObject(choice) && isObject(choice.message))
+  value.choices.every((choice) => isFields(choice) && isFields(choice.message))
 
 const isAnswer = (message: ChatMessage | undefined): message is ChatMessage =>
   message?.role === 'assistant' &&
@@ -83,7 +77,7 @@ const responsesExchange = (line: Fields, body: Fields, defaultModel: string): Ex
   const model = modelOf(line, body, defaultModel)
   if (model === null) return NO_NAME
   const { response = null } = line
-  if (response !== null && !(isObject(response) && response.object === 'response'))
+  if (response !== null && !(isFields(response) && response.object === 'response'))
     return 'its response is not one of the Responses API'
   return { dialect: RESPONSES, request: { ...body, model }, response }
 }
@@ -102,7 +96,7 @@ const withoutMessages = (line: Fields): string => {
 
 const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
   const { request: body = { model: line.model, messages: line.messages } } = line
-  if (!isObject(body)) return 'its request is not an object'
+  if (!isFields(body)) return 'its request is not an object'
   const { messages } = body
   if (messages === undefined && 'input' in body) return responsesExchange(line, body, defaultModel)
   if (messages === undefined) return withoutMessages(line)
@@ -124,7 +118,7 @@ const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
 const parse = (text: string): Fields | string => {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : 'it is not a JSON object'
+    return isFields(value) ? value : 'it is not a JSON object'
   } catch {
     return 'it is not valid JSON'
   }
@@ -137,7 +131,7 @@ const parse = (text: string): Fields | string => {
 const whenOf = (fields: Fields, unnamed: number): number | null => {
   if (fields.at !== undefined) return momentOf(fields.at)
   const named = [fields, fields.response]
-    .filter(isObject)
+    .filter(isFields)
     .flatMap(({ created, created_at }) => [created, created_at])
   return named.map(momentOf).find((ms) => ms !== null) ?? unnamed
 }

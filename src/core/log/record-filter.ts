@@ -34,10 +34,12 @@ const textOf = (content: unknown): string => {
   return parts.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('')
 }
 
+/** @returns the end of the value that the bytes begin with; null where it has none */
+const endIn = (bytes: Buffer): number | null => orNull(() => new Scanner(bytes).value(0))
+
 /** Of a long text the beginning alone is decoded. @param from of the value */
 const valueAt = (body: Buffer, from: number): unknown => {
   const most = from + 1 + ENOUGH_BYTES + SPARE_BYTES
-  const endIn = (bytes: Buffer): number | null => orNull(() => new Scanner(bytes).value(0))
   if (body[from] === QUOTE && body.length > most && endIn(body.subarray(from, most)) === null) {
     // a character that is cut is behind the ones that count, but an escape that is cut would not be JSON
     const escape = body.subarray(most - PAIR_BYTES, most).indexOf(BACKSLASH)

@@ -1,5 +1,6 @@
 /** Rules that select exchanges: for the log to keep, or of the log for a person to delete. */
 import type { RecordHead } from './record.ts'
+import { parseJson } from '../../openai/fields.ts'
 
 /** Selects the exchanges that fit all given fields. */
 export interface Selection {
@@ -22,13 +23,8 @@ const namesUser = (request: string, user: string): boolean => {
   // saves parsing most requests: JSON writes plain characters literally or as \u escapes
   const isPlain = /^[\w@.+-]+$/.test(user)
   if (isPlain && !request.includes(user) && !request.includes('\\u')) return false
-  try {
-    const body = JSON.parse(request) as Named | null
-    const names = [body?.user, body?.safety_identifier, body?.metadata?.user_id]
-    return names.includes(user)
-  } catch {
-    return false
-  }
+  const body = parseJson(request) as Named | null
+  return [body?.user, body?.safety_identifier, body?.metadata?.user_id].includes(user)
 }
 
 export interface CompiledSelection {

@@ -8,6 +8,7 @@
  */
 import type { Dialect } from '../../openai/dialect.ts'
 import { MAX_DEPTH } from './json-scan.ts'
+import { parseJson } from '../../openai/fields.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -154,13 +155,8 @@ const addMember = (all: Known, frame: Frame, name: string): AmbiguousMember | nu
 }
 
 /** A name without its escapes; itself where an escape is broken: then the bytes are not JSON. */
-export const unescapedName = (text: string): string => {
-  try {
-    return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text
-  } catch {
-    return text
-  }
-}
+export const unescapedName = (text: string): string =>
+  (text.includes('\\') ? (parseJson(`"${text}"`) as string | null) : null) ?? text
 
 const frameOf = (parent: Frame | undefined, isObject: boolean): Frame => ({
   kind: parent === undefined ? 'request' : (KIND_OF[parent.kind]?.(parent.member) ?? 'other'),

@@ -10,6 +10,7 @@ import { RateLimit } from '../../core/keys/rate-limit.ts'
 import { AppError } from '../../errors.ts'
 import type { Tenants } from '../access/tenants.ts'
 import { MAX_COMMENT_CHARS, THUMBS, type Thumb } from '../../core/log/feedback.ts'
+import { type Fields, isFields } from '../../openai/fields.ts'
 
 interface GivenFeedback {
   record: string
@@ -25,15 +26,14 @@ const invalid = (param: string, message: string): AppError =>
   new AppError('invalid-request', `${param}: ${message}`, { param })
 
 /** @throws AppError `invalid-request` */
-const objectIn = (text: string): Record<string, unknown> => {
+const objectIn = (text: string): Fields => {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
     throw new AppError('invalid-request', 'the body is not JSON', { cause })
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>
+  if (isFields(value)) return value
   throw new AppError('invalid-request', 'the body is not a JSON object')
 }
 

@@ -1,7 +1,7 @@
 /** Bodies of a record, taken apart for a person to read. Bounded: bodies may be long, deep or no JSON. Pure. */
 import { CHAT, type Dialect } from '../../../openai/dialect.ts'
 import { MAX_PARSED_BYTES, scanJson } from '../../../core/request/json-scan.ts'
-import { isFields, type Fields } from '../../../openai/fields.ts'
+import { type Fields, isFields, parseJson } from '../../../openai/fields.ts'
 
 /** of one request, from its beginning and from its end */
 const [FIRST_MESSAGES, LAST_MESSAGES] = [4, 12]
@@ -31,20 +31,11 @@ export interface ShownAnswer {
   others: string
 }
 
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // an error page of the upstream, or a body that was cut off
-    return null
-  }
-}
-
 /** @returns null also for text that would take too long to parse */
 const fieldsOf = (text: string): Fields | null => {
   const bytes = Buffer.from(text)
   if (bytes.length > MAX_PARSED_BYTES || typeof scanJson(bytes) === 'string') return null
-  const value = parse(text)
+  const value = parseJson(text)
   return isFields(value) ? value : null
 }
 

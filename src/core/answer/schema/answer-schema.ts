@@ -12,6 +12,7 @@ import { AppError } from '../../../errors.ts'
 import { FORMATS, type Pattern } from './pattern.ts'
 import { COST, prepareSchema } from './prepare.ts'
 import { valueIn } from '../../lists.ts'
+import { isFields } from '../../../openai/fields.ts'
 
 /**
  * A caller's JSON Schema as a check of a value. Schema and value are untrusted, so the library gets a prepared schema
@@ -175,9 +176,6 @@ const compile = (schema: unknown): Compiled => {
 const formatOf = ({ response_format: format }: ChatRequest): ResponseFormat | null =>
   format === null || format === undefined || format.type === 'text' ? null : format
 
-const isObject = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** A schema is compiled at its first use, in at most about 60 ms, and cached by its digest. */
 export const createAnswerFormats = (): AnswerFormats => {
   const schemas = new LRUCache<string, Compiled>({
@@ -200,7 +198,7 @@ export const createAnswerFormats = (): AnswerFormats => {
     return 'accepts' in schema && schema.accepts(given)
   }
   const fits = (value: unknown, format: ResponseFormat, digest: string): boolean => {
-    if (format.type === 'json_object') return isObject(value)
+    if (format.type === 'json_object') return isFields(value)
     if (format.type !== 'json_schema') return false
     const schema = schemaOf(format, digest)
     return 'accepts' in schema && schema.accepts(value)

@@ -8,6 +8,7 @@
  */
 import { AppError } from '../../../errors.ts'
 import { isKnownFormat, compilePattern, type Pattern } from './pattern.ts'
+import { isFields } from '../../../openai/fields.ts'
 
 interface PreparedSchema {
   schema: Record<string, unknown>
@@ -38,8 +39,6 @@ const isNumber: ValueTest = (value) => Number.isFinite(value)
 const isCount: ValueTest = (value) => Number.isSafeInteger(value) && (value as number) >= 0
 const isBoolean: ValueTest = (value) => typeof value === 'boolean'
 const isString: ValueTest = (value) => typeof value === 'string'
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const isTexts: ValueTest = (value) => Array.isArray(value) && value.every(isString)
 const isFilled = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0
 
@@ -78,7 +77,7 @@ const VALUES: Readonly<Record<string, ValueTest>> = {
   minProperties: isCount,
   required: isTexts,
   dependentRequired: (value) =>
-    isObject(value) && !Object.hasOwn(value, UNCHECKED_NAME) && Object.values(value).every(isTexts),
+    isFields(value) && !Object.hasOwn(value, UNCHECKED_NAME) && Object.values(value).every(isTexts),
   $ref: (value) => typeof value === 'string' && value.startsWith('#'),
 }
 
@@ -166,7 +165,7 @@ class Preparation {
   prepare(schema: unknown, place: string, depth: number): unknown {
     this.places.add(place)
     if (typeof schema === 'boolean') return schema
-    if (!isObject(schema)) return refuse(`the schema at #${place} is neither object nor boolean`)
+    if (!isFields(schema)) return refuse(`the schema at #${place} is neither object nor boolean`)
     if (depth > MAX_DEPTH) return refuse(`the schema is nested deeper than ${MAX_DEPTH} levels`)
     this.checkKeywords(schema)
     let cost = 1
@@ -225,7 +224,7 @@ class Preparation {
       if (!isFilled(value)) return refuse(`${place} is not a list of schemas`)
       return value.map((schema, index) => this.prepare(schema, `${place}/${index}`, depth))
     }
-    if (!isObject(value)) return refuse(`${place} is not an object`)
+    if (!isFields(value)) return refuse(`${place} is not an object`)
     if (Object.hasOwn(value, UNCHECKED_NAME)) refuse(`${place} has the name ${UNCHECKED_NAME}`)
     const members = Object.entries(value).map(([name, schema]) => {
       if (keyword === 'patternProperties') this.addPattern(name)
@@ -244,7 +243,7 @@ class Preparation {
 
 /** @throws AppError `invalid-request` with the reason why answers cannot be checked against it */
 export const prepareSchema = (document: unknown): PreparedSchema => {
-  if (!isObject(document)) return refuse('the schema is not an object')
+  if (!isFields(document)) return refuse('the schema is not an object')
   const { $id: _unused, $schema = '', ...root } = document
   if (typeof $schema !== 'string' || ($schema !== '' && !DRAFT.test($schema))) {
     return refuse('the draft that $schema names is not supported')

@@ -6,6 +6,7 @@
 import { seededRandom, shuffle } from '../../../random.ts'
 import { valueIn } from '../../lists.ts'
 import { countsOf } from '../../counts.ts'
+import { parseJson } from '../../../openai/fields.ts'
 
 const PERMUTATIONS = 499
 const SIGNIFICANCE = 0.01
@@ -21,12 +22,8 @@ const codes = (values: string[]): Int32Array => {
 }
 
 const jsonShape = (answer: string): string => {
-  try {
-    const parsed: unknown = JSON.parse(answer)
-    if (parsed !== null && typeof parsed === 'object') return Object.keys(parsed).join(',')
-  } catch {
-    // not JSON: the first word is its shape
-  }
+  const parsed = parseJson(answer)
+  if (parsed !== null && typeof parsed === 'object') return Object.keys(parsed).join(',')
   return /^\W*\w*/u.exec(answer)?.[0].toLowerCase() ?? ''
 }
 

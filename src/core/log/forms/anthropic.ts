@@ -12,18 +12,17 @@ import { answerText, callOf, completionOf, contentOf, usageOf } from './chat.ts'
 import {
   countOf,
   fieldsIn,
-  isObject,
   membersOf,
   nameOf,
   objectsIn,
   textOf,
   unpacked,
-  type Fields,
   foundExchange,
   type Found,
   type LogForm,
   momentOf,
 } from './fields.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 /** Of a message that is asked with; a model's thoughts are not part of a chat completion. */
 const READ_BLOCKS = new Set(['text', 'image', 'tool_use', 'tool_result'])
@@ -109,7 +108,7 @@ const choiceOf = ({ type, name, disable_parallel_tool_use }: Fields): Fields => 
 
 const formatOf = (config: unknown): Fields => {
   const { schema } = fieldsIn(fieldsIn(config)['format'])
-  return isObject(schema)
+  return isFields(schema)
     ? {
         response_format: {
           type: 'json_schema',
@@ -129,8 +128,8 @@ const requestOf = (body: Fields): Fields => {
       ...(instructions === null ? [] : [{ role: 'system', content: instructions }]),
       ...(messages as Fields[]).flatMap(messagesOf),
     ],
-    ...(Array.isArray(tools) && tools.length > 0 && { tools: tools.filter(isObject).map(toolOf) }),
-    ...(isObject(tool_choice) && choiceOf(tool_choice)),
+    ...(Array.isArray(tools) && tools.length > 0 && { tools: tools.filter(isFields).map(toolOf) }),
+    ...(isFields(tool_choice) && choiceOf(tool_choice)),
     ...(Array.isArray(stop_sequences) && { stop: stop_sequences }),
     ...formatOf(body['output_config']),
     ...membersOf(body, KEPT),
@@ -164,18 +163,18 @@ const responseOf = ({ content, model, stop_reason, usage }: Fields): Fields => {
 
 /** Whether a value is an answer of `/v1/messages`. */
 export const isAnthropicAnswer = (value: unknown): value is Fields =>
-  isObject(value) && value['type'] === 'message' && Array.isArray(value['content'])
+  isFields(value) && value['type'] === 'message' && Array.isArray(value['content'])
 
 const fault = (body: Fields, answer: Fields): string | null => {
   const { messages, system, tools } = body
-  if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isObject))
+  if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isFields))
     return 'its request to Anthropic has no messages: log the whole body of the request'
   const asked = messages.flatMap(({ content }) => blocksOf(content))
   const block = foreignBlock([...blocksOf(system), ...asked, ...blocksOf(answer['content'])])
   if (block !== undefined)
     return `it has a block of type ${nameOf(block)}, which chat completions have not`
   const hosted = (Array.isArray(tools) ? tools : []).find(
-    (tool) => !isObject(tool) || !isObject(tool['input_schema'])
+    (tool) => !isFields(tool) || !isFields(tool['input_schema'])
   )
   return hosted === undefined ? null : 'it has a tool that runs at Anthropic'
 }

@@ -1,6 +1,7 @@
 /** Makes the parts of a chat completion from what other forms have. */
 import type { ChatMessage, ContentPart, FinishReason, Usage } from '../../../openai/chat.ts'
-import { isEmpty, type Fields } from './fields.ts'
+import { isEmpty } from './fields.ts'
+import { type Fields } from '../../../openai/fields.ts'
 
 /** Of OpenAI's API reference, "Create chat completion". */
 const DEFAULTS: Fields = { temperature: 1, top_p: 1, presence_penalty: 0, frequency_penalty: 0 }

@@ -1,4 +1,5 @@
-/** Times as other programs write them. */
+/** Values as other programs write them: times, and members whose types are not known. */
+import { isFields, parseJson, type Fields } from '../../../openai/fields.ts'
 
 /** As seconds the first is the year 5138; as milliseconds the second is, and so on: no log has those years. */
 const [FIRST_MS, FIRST_US, FIRST_NS] = [1e11, 1e14, 1e17]
@@ -62,7 +63,7 @@ export interface LogForm {
 /** All exchanges in a list of values of one form. */
 export const readEach = (values: unknown, read: LogForm['read']): Found[] =>
   (Array.isArray(values) ? values : []).flatMap((value) =>
-    isObject(value) ? (read(value) ?? [{ reason: 'an entry of it lacks members of its form' }]) : []
+    isFields(value) ? (read(value) ?? [{ reason: 'an entry of it lacks members of its form' }]) : []
   )
 
 /** An exchange with its time, where that is known. */
@@ -76,15 +77,9 @@ export const foundExchange = (
   line: { request, response, ...(at !== null && { at }) },
 })
 
-/** Members of values that other programs wrote, whose types are not known. */
-export type Fields = Record<string, unknown>
-
-export const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** The objects of a list; none of anything else. */
 export const objectsIn = (list: unknown): Fields[] =>
-  (Array.isArray(list) ? list : []).filter(isObject)
+  (Array.isArray(list) ? list : []).filter(isFields)
 
 /** Whether a value stands for nothing: databases and exports write `''`, `{}` and `[]` where nothing was kept. */
 export const isEmpty = (value: unknown): boolean =>
@@ -94,19 +89,13 @@ export const isEmpty = (value: unknown): boolean =>
   (typeof value === 'object' && Object.keys(value).length === 0)
 
 /** The value of a text that is a JSON object or list, as CSV files and string columns have them; else the value. */
-export const unpacked = (value: unknown): unknown => {
-  if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value
-  try {
-    return JSON.parse(value) as unknown
-  } catch {
-    return value
-  }
-}
+export const unpacked = (value: unknown): unknown =>
+  (typeof value === 'string' && /^\s*[[{]/.test(value) ? parseJson(value) : null) ?? value
 
 /** The object in a value or in its JSON text. @returns no members for anything else */
 export const fieldsIn = (value: unknown): Fields => {
   const found = unpacked(value)
-  return isObject(found) ? found : {}
+  return isFields(found) ? found : {}
 }
 
 /** A count of tokens, also as a text. @returns null for anything else */

@@ -12,16 +12,15 @@ import {
   countOf,
   fieldsIn,
   isEmpty,
-  isObject,
   unpacked,
   nameOf,
-  type Fields,
   foundExchange,
   readEach,
   type Found,
   type LogForm,
   momentOf,
 } from './fields.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 /** Of `GET /api/public/v2/observations` and of the export to blob storage, which can leave groups out. */
 const HOW = 'export it with the field groups core, basic, io, metadata, model and usage'
@@ -40,7 +39,7 @@ const askedIn = (observation: Fields): Asked | string => {
   const input = unpacked(observation['input'])
   if (isEmpty(input)) return `it has no input: ${HOW}`
   if (Array.isArray(input)) return { messages: input, others: {} }
-  if (!isObject(input)) return 'its input is a text, not a list of messages'
+  if (!isFields(input)) return 'its input is a text, not a list of messages'
   const { messages, ...others } = input
   return Array.isArray(messages)
     ? { messages, others }
@@ -106,7 +105,7 @@ const tokensOf = (observation: Fields): Tokens => {
 /** A message or a whole completion, alone or as the last one of a list. */
 const answerIn = (output: unknown): Fields | null => {
   const answer = Array.isArray(output) ? (output as unknown[]).at(-1) : output
-  if (!isObject(answer)) return null
+  if (!isFields(answer)) return null
   const { content, tool_calls, choices, role } = answer
   const isMessage = role !== undefined && (typeof content === 'string' || Array.isArray(tool_calls))
   return isMessage || Array.isArray(choices) ? answer : null
@@ -158,10 +157,10 @@ const readObservation = (value: Fields): Found[] | null => {
 /** The exchanges of a trace: its other observations are steps of the program around them. */
 const readTrace = (observations: unknown[]): Found[] => {
   const generations = observations.filter(
-    (value) => isObject(value) && value['type'] === 'GENERATION'
+    (value) => isFields(value) && value['type'] === 'GENERATION'
   )
   if (generations.length > 0) return readEach(generations, readObservation)
-  const seen = observations.some(isObject) ? 'none of the type GENERATION' : 'their ids alone'
+  const seen = observations.some(isFields) ? 'none of the type GENERATION' : 'their ids alone'
   return [{ reason: `it is a trace with ${seen}: export the table of observations` }]
 }
 
@@ -172,10 +171,10 @@ export const LANGFUSE: LogForm = {
   name: 'observations of Langfuse',
   read: (value) => {
     const { observations } = value
-    const isAround = isTrace(value) || isObject(value['trace'])
+    const isAround = isTrace(value) || isFields(value['trace'])
     if (
       Array.isArray(observations) &&
-      (isAround || observations.filter(isObject).some(isObservation))
+      (isAround || observations.filter(isFields).some(isObservation))
     )
       return readTrace(observations as unknown[])
     return isTrace(value) && value['type'] === undefined ? readTrace([]) : readObservation(value)

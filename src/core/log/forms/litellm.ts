@@ -11,16 +11,15 @@ import {
   countOf,
   fieldsIn,
   isEmpty,
-  isObject,
   nameOf,
   textOf,
   unpacked,
-  type Fields,
   foundExchange,
   type Found,
   type LogForm,
   momentOf,
 } from './fields.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 const STORE = 'set general_settings.store_prompts_in_spend_logs: true'
 /** `LITELLM_TRUNCATED_PAYLOAD_FIELD`, within texts that were cut for the database. */
@@ -54,10 +53,10 @@ const responseOf = (row: Fields): Fields | null => {
   if (isEmpty(response)) return null
   const usage = usageOf(tokensOf(row))
   const isBody =
-    isObject(response) && ('object' in response || 'choices' in response || 'type' in response)
+    isFields(response) && ('object' in response || 'choices' in response || 'type' in response)
   if (!isBody && typeof given === 'string')
     return completionOf({ message: { content: given }, model: textOf(row['model']), usage })
-  const body = isObject(response) ? response : { response }
+  const body = isFields(response) ? response : { response }
   return isEmpty(body['usage']) && usage !== null ? { ...body, usage } : body
 }
 

@@ -20,12 +20,10 @@ import { answerText, callOf, completionOf, contentOf, usageOf, type Tokens } fro
 import {
   countOf,
   isEmpty,
-  isObject,
   nameOf,
   objectsIn,
   textOf,
   unpacked,
-  type Fields,
   fieldsIn,
   membersOf,
   foundExchange,
@@ -33,6 +31,7 @@ import {
   type LogForm,
   momentOf,
 } from './fields.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 /** Messages as chat completions have them. */
 interface EventMessages {
@@ -98,11 +97,11 @@ const eventMessages = (events: unknown): EventMessages | null => {
  * lowerCamelCase names, and 64 bit numbers as decimal texts.
  */
 const valueOf = (value: unknown): unknown => {
-  if (!isObject(value)) return null
+  if (!isFields(value)) return null
   const { stringValue, intValue, doubleValue, boolValue, arrayValue, kvlistValue } = value
   if (intValue !== undefined) return Number(textOf(intValue))
-  if (isObject(arrayValue)) return objectsIn(arrayValue['values']).map(valueOf)
-  if (isObject(kvlistValue)) return attributesOf(kvlistValue['values'])
+  if (isFields(arrayValue)) return objectsIn(arrayValue['values']).map(valueOf)
+  if (isFields(kvlistValue)) return attributesOf(kvlistValue['values'])
   return stringValue ?? doubleValue ?? boolValue ?? null
 }
 
@@ -168,7 +167,7 @@ const messagesOf = (message: Fields): ChatMessage[] => {
 
 /** Of the schema, of chat completions or of Anthropic's messages: a definition is in its system's own format. */
 const toolOf = (tool: Fields): Fields => {
-  if (isObject(tool['function'])) return tool
+  if (isFields(tool['function'])) return tool
   const { name, description, parameters, input_schema } = tool
   const schema = parameters ?? input_schema
   return {

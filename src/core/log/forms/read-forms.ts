@@ -9,8 +9,6 @@
  */
 import { ANTHROPIC } from './anthropic.ts'
 import {
-  isObject,
-  type Fields,
   membersOf,
   nameOf,
   objectsIn,
@@ -23,6 +21,7 @@ import { LANGFUSE } from './langfuse.ts'
 import { LITELLM } from './litellm.ts'
 import { OPEN_TELEMETRY } from './otel.ts'
 import { givenParameters } from './chat.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 /** Of the request. The seed is not: a stored completion has one that was drawn for it. */
 const KEPT = [
@@ -65,7 +64,7 @@ const ANSWERED = [
 ]
 
 /** A list as the API gives it, or its `data` alone. */
-const listOf = (value: unknown): Fields[] => objectsIn(isObject(value) ? value['data'] : value)
+const listOf = (value: unknown): Fields[] => objectsIn(isFields(value) ? value['data'] : value)
 
 const readStored = (completion: Fields): Found => {
   const { id, created } = completion
@@ -104,7 +103,7 @@ const readOne = (value: Fields): Found[] | null => {
 
 /** A page of an API (Langfuse, LiteLLM, OpenAI) has its objects in `data`. */
 const pageOf = ({ data }: Fields): Fields[] | null =>
-  Array.isArray(data) && data.length > 0 && data.every(isObject) ? data : null
+  Array.isArray(data) && data.length > 0 && data.every(isFields) ? data : null
 
 /**
  * The exchanges in a parsed value.
