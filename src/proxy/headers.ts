@@ -206,7 +206,7 @@ export interface ClientHeaders {
 export const valuesOf = (raw: readonly string[], name: string): string[] => {
   const values: string[] = []
   eachHeader(raw, (each, value) => {
-    if (each.toLowerCase() === name) values.push(value)
+    if (each.length === name.length && each.toLowerCase() === name) values.push(value)
   })
   return values
 }

@@ -36,10 +36,6 @@ export const createForward =
       body: body ?? (hasBody(incoming) ? bodyOf(incoming) : null),
       client,
       apiKey: upstreamApiKey,
-      addedHeaders: [],
-      capture: null,
-      hidesUsage: false,
-      onEnd: () => {},
     })
 
 interface PassDeps extends Pick<StepDeps, 'access' | 'metrics' | 'fault'> {

@@ -4,8 +4,12 @@ import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
 import { AppError } from '../../src/errors.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
-import { Limits, type Charge, type Taken } from '../../src/proxy/access/limits.ts'
-import type { LimitsOptions } from '../../src/proxy/access/purchase.ts'
+import {
+  Limits,
+  type Charge,
+  type LimitsOptions,
+  type Taken,
+} from '../../src/proxy/access/limits.ts'
 import { Slices } from '../../src/proxy/access/slices.ts'
 import { MemoryAccounts } from '../kit/proxy/accounts.ts'
 import { exampleKey } from '../kit/records/examples.ts'

@@ -21,65 +21,33 @@ const amounts = fc.record({
   usd: fc.integer({ min: 1, max: 30 }).map((tenths) => tenths / 10),
 })
 
+const doing = <Given>(
+  weight: number,
+  given: fc.Arbitrary<Given>,
+  does: (world: SliceWorld, given: Given) => void
+) => ({
+  weight,
+  arbitrary: given.map(
+    (value): Step =>
+      (world) =>
+        does(world, value)
+  ),
+})
+
 const steps = (clockJumps: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => {
+  const share = fc.double({ min: 0, max: 1, noNaN: true })
+  const passed = fc.tuple(fc.integer({ min: 0, max: 90_000 }), clockJumps)
   const step = fc.oneof(
-    {
-      weight: 6,
-      arbitrary: fc.tuple(index, amounts).map(
-        ([by, wanted]): Step =>
-          (world) =>
-            world.request(by, wanted)
-      ),
-    },
-    {
-      weight: 4,
-      arbitrary: fc.tuple(index, fc.double({ min: 0, max: 1, noNaN: true })).map(
-        ([by, share]): Step =>
-          (world) =>
-            world.settle(by, share)
-      ),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.tuple(index, ends).map(
-        ([by, end]): Step =>
-          (world) =>
-            world.trip(by, end)
-      ),
-    },
-    {
-      weight: 2,
-      arbitrary: index.map(
-        (by): Step =>
-          (world) =>
-            world.arrive(by)
-      ),
-    },
-    {
-      weight: 2,
-      arbitrary: index.map(
-        (by): Step =>
-          (world) =>
-            world.tick(by)
-      ),
-    },
-    {
-      weight: 1,
-      arbitrary: index.map(
-        (by): Step =>
-          (world) =>
-            world.kill(by)
-      ),
-    },
-    {
-      weight: 1,
-      arbitrary: fc
-        .tuple(fc.integer({ min: 0, max: 90_000 }), clockJumps)
-        .map(([ms, jump]): Step => (world) => {
-          world.now += ms
-          world.databaseNow += ms + jump
-        }),
-    }
+    doing(6, fc.tuple(index, amounts), (world, [by, wanted]) => world.request(by, wanted)),
+    doing(4, fc.tuple(index, share), (world, [by, taken]) => world.settle(by, taken)),
+    doing(3, fc.tuple(index, ends), (world, [by, end]) => world.trip(by, end)),
+    doing(2, index, (world, by) => world.arrive(by)),
+    doing(2, index, (world, by) => world.tick(by)),
+    doing(1, index, (world, by) => world.kill(by)),
+    doing(1, passed, (world, [ms, jump]) => {
+      world.now += ms
+      world.databaseNow += ms + jump
+    })
   )
   // long and not biased to short: a budget must be used up for anything to go wrong
   return fc.array(step, { minLength: 80, maxLength: 200, size: 'max' })

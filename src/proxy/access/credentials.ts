@@ -15,7 +15,7 @@
  */
 import { isSecretName } from '../../core/credential-names.ts'
 import { createRedactor } from '../../core/log/redact.ts'
-import { declaredHopByHop, eachHeader, HOP_BY_HOP, PROTOCOL_HEADER } from '../headers.ts'
+import { declaredHopByHop, eachHeader, HOP_BY_HOP, PROTOCOL_HEADER, valuesOf } from '../headers.ts'
 import { remembered } from './remembered.ts'
 
 /** The parts of a request that can hold credentials; an `IncomingMessage` has them. */
@@ -107,14 +107,6 @@ const significantCookies = (cookies: string): string =>
 const byName = (left: Credential, right: Credential): number =>
   left.name < right.name ? -1 : left.name > right.name ? 1 : 0
 
-const connectionOf = (rawHeaders: readonly string[]): string | undefined => {
-  const values: string[] = []
-  eachHeader(rawHeaders, (name, value) => {
-    if (name.length === 10 && name.toLowerCase() === 'connection') values.push(value)
-  })
-  return values.length === 0 ? undefined : values.join(',')
-}
-
 export interface Credentials {
   /**
    * All credentials that the upstream receives, ordered by name; those of one name in the order in
@@ -145,7 +137,7 @@ const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
 export const createCredentials = (further: readonly string[] = []): Credentials => {
   const isOne = createNameCheck(further)
   const headersOf = (rawHeaders: readonly string[]): Credential[] => {
-    const declared = declaredHopByHop(connectionOf(rawHeaders))
+    const declared = declaredHopByHop(valuesOf(rawHeaders, 'connection').join(',') || undefined)
     const found: Credential[] = []
     eachHeader(rawHeaders, (header, text) => {
       const name = header.toLowerCase()

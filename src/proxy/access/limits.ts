@@ -5,31 +5,36 @@
 import { isUtf8 } from 'node:buffer'
 import { READ_FAULTS, type ChatReading, type ReadFault } from '../../core/request/chat-reading.ts'
 import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
-import { isMetered, isReadFirst, type IssuedKey } from '../../core/keys/issued-key.ts'
+import {
+  allowsModel,
+  isMetered,
+  isReadFirst,
+  type IssuedKey,
+  type KeyLimits,
+} from '../../core/keys/issued-key.ts'
 import { requestCost, type Price } from '../../core/cost/prices.ts'
 import type { Reservation } from '../../core/keys/slice.ts'
 import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.ts'
 import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
-import type { Usage } from '../../openai/chat.ts'
-import { checkMembers, checkModel } from './limit-checks.ts'
-import { purchasesOf, type LimitsOptions, type Purchases } from './purchase.ts'
+import { findUnlimitedMember } from '../../core/request/limited-members.ts'
+import type { ChatRequest, Usage } from '../../openai/chat.ts'
+import type { Slices } from './slices.ts'
 
-/** The most that a metered request can take. */
-interface Wanted {
-  /** tokens, for a rate */
-  estimate: Usage
-  /** dollars at most, where the key has a budget */
-  usd: number
-  usdOf: (usage: Usage) => number
+export interface LimitsOptions {
+  /** null for a model without a price */
+  priceOf: (model: string) => Price | null
+  slices: Pick<Slices, 'take' | 'settle'>
 }
+
+/** Usage that an upstream bills; `unknown` costs all that was reserved, else the tokens' price. */
+type Billed = Usage | 'unknown' | 'nothing'
 
 /** The usage of one exchange. */
 export interface Taken {
   /** null where it is not known: then the estimate counts */
   tokens: Usage | null
-  /** usage that the upstream bills; `unknown` costs all that was reserved, else the tokens' price */
-  billed: Usage | 'unknown' | 'nothing'
+  billed: Billed
 }
 
 /** A chat completion that asks to be admitted. */
@@ -42,16 +47,6 @@ export interface AskedCompletion {
   body: Buffer
 }
 
-/** One call of a key until it is over: what it reserved from the key's limits, and how it is counted. */
-export interface Charge extends Purchases {
-  /** tokens of the request and its answer; of the request alone where nothing is reserved */
-  readonly estimate: Usage
-  /** whether the key has a budget, which needs to know what an answer costs */
-  readonly isBilled: boolean
-  /** Only the first call counts. */
-  settle(taken: Taken): void
-}
-
 /** Of a check that may have to ask the database. */
 export type Soon<T> = T | Promise<T>
 
@@ -60,6 +55,123 @@ const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }
 /** Goes on at once where there is nothing to wait for. */
 const after = <T, U>(value: Soon<T>, goOn: (value: T) => U): Soon<U> =>
   value instanceof Promise ? value.then(goOn) : goOn(value)
+
+/** A further answer of another model. */
+export interface Purchase {
+  /** Only the first call counts. */
+  settle(billed: Billed): void
+}
+
+interface Reserved {
+  reservation: Reservation
+  /** tokens, for a rate */
+  estimate: Usage
+  /** dollars at most, where the key has a budget */
+  usd: number
+}
+
+const costOf = (price: Price | null, usage: Usage): number =>
+  (price && requestCost(price, usage)) ?? 0
+
+/**
+ * One call of a key until it is over: what it reserved from the key's limits, and how it is counted. All work is done
+ * when the call is over, so that it delays no answer.
+ */
+export class Charge {
+  private readonly key: IssuedKey
+  private readonly asked: Omit<AskedCompletion, 'dialect'>
+  private readonly options: LimitsOptions
+  private readonly reserved: Reserved | null
+  private isSettled = false
+
+  /** @param reserved null for a key without limits on tokens and money */
+  constructor(
+    key: IssuedKey,
+    asked: Omit<AskedCompletion, 'dialect'>,
+    options: LimitsOptions,
+    reserved: Reserved | null
+  ) {
+    this.key = key
+    this.asked = asked
+    this.options = options
+    this.reserved = reserved
+  }
+
+  /** Tokens of the request and its answer; of the request alone where nothing is reserved. */
+  get estimate(): Usage {
+    return this.reserved?.estimate ?? estimatePrompt(this.asked.body)
+  }
+
+  /** Whether the key has a budget, which needs to know what an answer costs. */
+  get isBilled(): boolean {
+    return this.key.limits.budget !== null
+  }
+
+  /** Only the first call counts. */
+  settle({ tokens: known, billed }: Taken): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    const { key, reserved, options, asked } = this
+    const counted = known ?? this.estimate
+    const tokens = counted.prompt_tokens + counted.completion_tokens
+    if (reserved === null && tokens === 0) return
+    const price = options.priceOf(asked.model)
+    const paid = billed === 'unknown' ? counted : billed
+    const isReserved = billed === 'unknown' && reserved !== null
+    const usd = isReserved ? reserved.usd : paid === 'nothing' ? 0 : costOf(price, paid)
+    const reservation = reserved?.reservation ?? null
+    options.slices.settle(key, reservation, { requests: tokens > 0 ? 1 : 0, tokens, usd })
+  }
+
+  /** Whether the key may use the model. */
+  allows(model: string): boolean {
+    return allowsModel(this.key.limits, model)
+  }
+
+  /**
+   * Reserves the money of a further answer, which counts for the key's money alone.
+   * @returns null where the key has not so much, or its cost has no bound
+   */
+  buy(model: string): Soon<Purchase | null> {
+    const { outcome } = this.asked
+    // a body that was not read: then the key has no limits
+    const reading = typeof outcome === 'string' ? null : outcome
+    const price = this.options.priceOf(model)
+    if (!this.isBilled)
+      return this.purchase(
+        price,
+        null,
+        reading === null ? 0 : costOf(price, estimateRequest(reading))
+      )
+    if (price === null || reading === null) return null
+    try {
+      const usd = boundUsd(price, boundTokens(reading, price))
+      const taken = this.options.slices.take(this.key, { requests: 0, tokens: 0, usd })
+      const bought = after(taken, (reservation) => this.purchase(price, reservation, usd))
+      return bought instanceof Promise ? bought.catch(() => null) : bought
+    } catch {
+      // the request itself was admitted: it goes to its own model
+      return null
+    }
+  }
+
+  private purchase(
+    price: Price | null,
+    reservation: Reservation | null,
+    reservedUsd: number
+  ): Purchase {
+    let isSettled = false
+    return {
+      settle: (billed) => {
+        if (isSettled) return
+        isSettled = true
+        const paid = typeof billed === 'string' ? null : price && requestCost(price, billed)
+        const usd = billed === 'nothing' ? 0 : (paid ?? reservedUsd)
+        this.options.slices.settle(this.key, reservation, { requests: 0, tokens: 0, usd })
+      },
+    }
+  }
+}
 
 /** @throws AppError `forbidden` where the key has a budget and the model has no price */
 const priceFor = (
@@ -76,15 +188,28 @@ const priceFor = (
   )
 }
 
-/** @throws AppError `invalid-request` */
-const wantedBy = ({ limits }: IssuedKey, reading: ChatReading, price: Price | null): Wanted => {
-  const usdOf = (usage: Usage): number => (price && requestCost(price, usage)) ?? 0
-  const estimate = estimateRequest(reading)
-  if (price === null) return { estimate, usd: 0, usdOf }
-  // computing the bound refuses unbounded requests, so it is done only for a budget
-  const usd =
-    limits.budget === null ? usdOf(estimate) : boundUsd(price, boundTokens(reading, price))
-  return { estimate, usd, usdOf }
+/** @throws AppError `forbidden` */
+const checkModel = (limits: KeyLimits, model: string): void => {
+  if (allowsModel(limits, model)) return
+  throw new AppError('forbidden', `this key may not use the model ${JSON.stringify(model)}`, {
+    param: 'model',
+  })
+}
+
+const MAX_SHOWN_CHARS = 64
+
+/**
+ * Refuses members that may choose another model, another host, or something of the operator's account.
+ * @throws AppError `invalid-request`
+ */
+const checkMembers = (request: ChatRequest): void => {
+  const member = findUnlimitedMember(request)?.slice(0, MAX_SHOWN_CHARS)
+  if (member === undefined) return
+  const why =
+    member === 'tools'
+      ? 'the type of a tool must be function or custom'
+      : `the member ${JSON.stringify(member)} may choose another model, host or resource: leave it out`
+  throw new AppError('invalid-request', `this key has limits, and ${why}`, { param: member })
 }
 
 /** @throws AppError `invalid-request` */
@@ -114,9 +239,9 @@ export class Limits {
       checkModel(key.limits, reading.request.model)
       // a budget knows fewer members
       if (key.limits.budget === null) checkMembers(reading.request)
-      if (isMetered(key)) return this.admitMetered(key, reading, asked.body)
+      if (isMetered(key)) return this.admitMetered(key, reading, asked)
     }
-    return after(this.admitUnread(key), () => this.countOnly(key, asked))
+    return after(this.admitUnread(key), () => new Charge(key, asked, this.options, null))
   }
 
   /** Admits a request that is not read. @throws AppError `rate-limited` */
@@ -126,68 +251,21 @@ export class Limits {
     return after(this.options.slices.take(key, ONE_REQUEST), () => {})
   }
 
-  private admitMetered(key: IssuedKey, reading: ChatReading, body: Buffer): Soon<Charge> {
-    const wanted = wantedBy(
-      key,
-      reading,
-      priceFor(key, reading.request.model, this.options.priceOf)
-    )
+  private admitMetered(key: IssuedKey, reading: ChatReading, asked: AskedCompletion): Soon<Charge> {
+    const price = priceFor(key, reading.request.model, this.options.priceOf)
     const hasBudget = key.limits.budget !== null
-    if (hasBudget && !isUtf8(body))
+    const estimate = estimateRequest(reading)
+    // computing the bound refuses unbounded requests, so it is done only for a budget
+    const usd =
+      hasBudget && price !== null
+        ? boundUsd(price, boundTokens(reading, price))
+        : costOf(price, estimate)
+    if (hasBudget && !isUtf8(asked.body))
       throw new AppError('invalid-request', 'the body is not UTF-8, and this key has a budget')
-    const { estimate, usd } = wanted
     const amounts = { requests: 1, tokens: estimate.total_tokens, usd: hasBudget ? usd : 0 }
-    return after(this.options.slices.take(key, amounts), (reservation) =>
-      this.charge(key, wanted, reservation, purchasesOf(key, reading, this.options))
+    return after(
+      this.options.slices.take(key, amounts),
+      (reservation) => new Charge(key, asked, this.options, { reservation, estimate, usd })
     )
-  }
-
-  /** All work is done when the call is over, so that it delays no answer. */
-  private countOnly(key: IssuedKey, { model, body, outcome }: AskedCompletion): Charge {
-    const { priceOf, slices } = this.options
-    const reading = typeof outcome === 'string' ? null : outcome
-    let isSettled = false
-    return {
-      ...purchasesOf(key, reading, this.options),
-      get estimate() {
-        return estimatePrompt(body)
-      },
-      isBilled: false,
-      settle: ({ tokens: known, billed }) => {
-        if (isSettled) return
-        isSettled = true
-        const counted = known ?? estimatePrompt(body)
-        const tokens = counted.prompt_tokens + counted.completion_tokens
-        if (tokens === 0) return
-        const price = billed === 'nothing' ? null : priceOf(model)
-        const paid = typeof billed === 'string' ? counted : billed
-        const usd = (price && requestCost(price, paid)) ?? 0
-        slices.settle(key, null, { requests: 1, tokens, usd })
-      },
-    }
-  }
-
-  private charge(
-    key: IssuedKey,
-    wanted: Wanted,
-    reservation: Reservation,
-    purchases: Purchases
-  ): Charge {
-    const { slices } = this.options
-    const { estimate, usd: reservedUsd, usdOf } = wanted
-    let isSettled = false
-    return {
-      ...purchases,
-      estimate,
-      isBilled: key.limits.budget !== null,
-      settle: ({ tokens: known, billed }) => {
-        if (isSettled) return
-        isSettled = true
-        const { prompt_tokens: read, completion_tokens: written } = known ?? estimate
-        const tokens = read + written
-        const usd = billed === 'unknown' ? reservedUsd : billed === 'nothing' ? 0 : usdOf(billed)
-        slices.settle(key, reservation, { requests: tokens > 0 ? 1 : 0, tokens, usd })
-      },
-    }
   }
 }

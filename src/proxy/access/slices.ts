@@ -4,11 +4,52 @@
  * entry for each key that was used.
  */
 import type { Amounts, SliceAsk, SliceGrant } from '../../core/keys/account.ts'
-import type { IssuedKey, Spend } from '../../core/keys/issued-key.ts'
-import { KeySlice, type Reservation } from '../../core/keys/slice.ts'
+import type { IssuedKey, KeyLimits, Spend } from '../../core/keys/issued-key.ts'
+import { KeySlice, type Reservation, type Shortage } from '../../core/keys/slice.ts'
+import { AppError } from '../../errors.ts'
 import type { SetTimer } from '../../timers.ts'
-import { shortageError, unknownBudgetError } from './limit-checks.ts'
 import { valueIn } from '../../core/lists.ts'
+
+const retryAfter = (waitMs: number): { retryAfterSeconds?: number } =>
+  Number.isFinite(waitMs) ? { retryAfterSeconds: Math.ceil(waitMs / 1000) } : {}
+
+const messageOf = (
+  { requestsPerMinute, tokensPerMinute, budget }: KeyLimits,
+  { tokens, usd }: Amounts,
+  limit: keyof Amounts
+): string => {
+  if (limit === 'requests') return `this key may make ${requestsPerMinute} requests a minute`
+  if (limit === 'tokens')
+    return (
+      `this key may use ${tokensPerMinute} tokens a minute, and this request may use ${tokens}; ` +
+      'set a lower max_completion_tokens'
+    )
+  const { usd: ofBudget, period } = budget!
+  return (
+    `this request may cost up to ${usd.toFixed(6)} USD, more than is left of this key's ${ofBudget} USD ` +
+    `${period === 'total' ? 'in all' : `a ${period}`}; set a lower max_completion_tokens`
+  )
+}
+
+/** `budget-exceeded` or `rate-limited`; without a waiting time where waiting does not help. */
+const shortageError = (
+  limits: KeyLimits,
+  amounts: Amounts,
+  { limit, waitMs }: Shortage
+): AppError =>
+  new AppError(
+    limit === 'usd' ? 'budget-exceeded' : 'rate-limited',
+    messageOf(limits, amounts, limit),
+    retryAfter(waitMs)
+  )
+
+/** The money may be there, but the database cannot be asked. */
+const unknownBudgetError = (): AppError =>
+  new AppError(
+    'store-unavailable',
+    'the proxy cannot reach its database, so it does not know what is left of the budget of this key; try again soon',
+    { retryAfterSeconds: 1 }
+  )
 
 const TICK_MS = 1000
 /** after which requests do not wait for the database any longer */

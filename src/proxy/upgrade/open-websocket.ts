@@ -89,10 +89,6 @@ export const createOpenWebSocket =
       upgrade: join(deps, incoming, client, pending),
       client,
       apiKey: deps.upstreamApiKey,
-      addedHeaders: [],
-      capture: null,
-      hidesUsage: false,
-      onEnd: () => {},
     }
     const model = modelOf(incoming)
     if (model === '') deps.upstreams.pass(passage)

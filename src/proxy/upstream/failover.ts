@@ -171,7 +171,7 @@ export class Failover implements Judge {
     const cancel = this.deps.setTimer(Math.max(leastMs, waitMs), () => this.ask(target))
     this.passage.client.onGone(() => {
       cancel()
-      this.passage.onEnd('client-gone', target)
+      this.passage.onEnd?.('client-gone', target)
     })
     return true
   }

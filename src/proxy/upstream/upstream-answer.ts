@@ -116,12 +116,12 @@ export interface Passage {
   /** sent in place of the client's own credential; null forwards that */
   apiKey: string | null
   /** headers that the client gets beside the upstream's own */
-  readonly addedHeaders: string[]
-  /** null for exchanges that are not logged */
-  capture: Capture | null
+  readonly addedHeaders?: string[]
+  /** absent for exchanges that are not logged */
+  capture?: Capture
   /** whether the usage at the end of a stream is removed, since the client did not ask for it */
-  hidesUsage: boolean
-  onEnd(end: ExchangeEnd, answeredBy: AnsweredBy): void
+  hidesUsage?: boolean
+  onEnd?(end: ExchangeEnd, answeredBy: AnsweredBy): void
 }
 
 export interface AnswerOptions extends KeepAliveOptions {
@@ -158,7 +158,7 @@ export class UpstreamAnswer {
   }
 
   private get addedHeaders(): string[] {
-    const { addedHeaders } = this.passage
+    const { addedHeaders = [] } = this.passage
     const { name } = this.answeredBy
     return name === null ? addedHeaders : [...addedHeaders, UPSTREAM_HEADER, name]
   }
@@ -191,7 +191,7 @@ export class UpstreamAnswer {
   /** Takes the connection of a WebSocket. @returns why it is refused; null where the client has it */
   upgrade(raw: string[], upstream: Duplex): Error | null {
     const { passage, answeredBy } = this
-    const onEnd = (): void => passage.onEnd('complete', answeredBy)
+    const onEnd = (): void => passage.onEnd?.('complete', answeredBy)
     return passage.upgrade!(raw, upstream, this.addedHeaders, onEnd)
   }
 
@@ -214,17 +214,17 @@ export class UpstreamAnswer {
     if (trailers.length > 0) outgoing.addTrailers(pairsOf(headersForClient(trailers, []).raw))
     if (this.isHeld) this.isComplete = true
     else outgoing.end()
-    this.passage.onEnd('complete', this.answeredBy)
+    this.passage.onEnd?.('complete', this.answeredBy)
   }
 
   /** Ends the exchange with an error where the client has seen nothing, and else breaks the answer. */
   fail(error: Error): void {
     const { client } = this.passage
     this.release()
-    if (client.gone) return this.passage.onEnd('client-gone', this.answeredBy)
+    if (client.gone) return this.passage.onEnd?.('client-gone', this.answeredBy)
     if (client.canBeAnswered) client.sendError(connectionError(error), this.addedHeaders)
     else client.break()
-    this.passage.onEnd('upstream-failed', this.answeredBy)
+    this.passage.onEnd?.('upstream-failed', this.answeredBy)
   }
 
   /** undici has no event for the moment when all bytes that arrived were handed on: it is this tick's end. */
