@@ -29,14 +29,7 @@ export interface OpenCall {
   close(): void
 }
 
-export interface Call {
-  /** name of the engine, for messages */
-  engine: string
-  /** The response's JSON. */
-  json<Result>(path: string, request?: CallRequest, options?: CallOptions): Promise<Result>
-  /** Resolves with a 2xx response, its body unread; rejects for any other status. */
-  open(path: string, request?: CallRequest, options?: CallOptions): Promise<OpenCall>
-}
+export type Call = ReturnType<typeof createCall>
 
 export interface CallDeps {
   name: string
@@ -133,10 +126,14 @@ const encode = (body: unknown): { body?: string | FormData; headers: Record<stri
   return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
 }
 
-export const createCall = (deps: CallDeps): Call => {
+export const createCall = (deps: CallDeps) => {
   const { name, baseUrl, token } = deps
 
-  const open: Call['open'] = async (path, { method = 'GET', body } = {}, options = {}) => {
+  const open = async (
+    path: string,
+    { method = 'GET', body }: CallRequest = {},
+    options: CallOptions = {}
+  ): Promise<OpenCall> => {
     const lifetime = createLifetime(options.timeoutMs ?? deps.timeoutMs, options.signal)
     const encoded = encode(body)
     if (token !== null) encoded.headers['authorization'] = `Bearer ${token}`
@@ -155,9 +152,16 @@ export const createCall = (deps: CallDeps): Call => {
   }
 
   return {
+    /** name of the engine, for messages */
     engine: name,
+    /** Resolves with a 2xx response, its body unread; rejects for any other status. */
     open,
-    async json<Result>(path: string, request?: CallRequest, options?: CallOptions) {
+    /** The response's JSON. */
+    async json<Result>(
+      path: string,
+      request?: CallRequest,
+      options?: CallOptions
+    ): Promise<Result> {
       const opened = await open(path, request, options)
       try {
         return (await opened.response.json()) as Result

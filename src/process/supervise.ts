@@ -2,14 +2,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-export interface SupervisedChild {
-  /** of the current process */
-  pid(): number | undefined
-  isRunning(): boolean
-  /** SIGTERM, then SIGKILL after a grace period. */
-  close(): Promise<void>
-}
-
 const FIRST_PAUSE_MS = 200
 const MAX_PAUSE_MS = 30_000
 /** After a child has run this long, the next pause is the first one again. */
@@ -71,11 +63,9 @@ export interface SuperviseOptions {
 export const endOf = ({ exitCode, signalCode }: ChildProcess): string =>
   signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`
 
-export const supervise = ({
-  spawn,
-  first = spawn(),
-  onFault,
-}: SuperviseOptions): SupervisedChild => {
+export type SupervisedChild = ReturnType<typeof supervise>
+
+export const supervise = ({ spawn, first = spawn(), onFault }: SuperviseOptions) => {
   let child = first
   let closing = false
   let pauseMs = FIRST_PAUSE_MS
@@ -110,9 +100,11 @@ export const supervise = ({
 
   watch()
   return {
-    pid: () => child.pid,
-    isRunning: () => !hasEnded(child),
-    async close() {
+    /** of the current process */
+    pid: (): number | undefined => child.pid,
+    isRunning: (): boolean => !hasEnded(child),
+    /** SIGTERM, then SIGKILL after a grace period. */
+    async close(): Promise<void> {
       closing = true
       clearTimeout(timer)
       await endChild(child)

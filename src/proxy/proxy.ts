@@ -39,14 +39,6 @@ import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 export type ProxyEnv = { Bindings: HttpBindings }
 export type ProxyApp = Hono<ProxyEnv>
 
-export interface Proxy {
-  app: ProxyApp
-  /** of all requests that are read; other apps of the server add theirs */
-  arrivals: Arrivals
-  /** Cuts the connections to the upstreams; drain the server first. */
-  close(): Promise<void>
-}
-
 /**
  * Hono answers HEAD with a new, empty response made from the handler's, which would be sent beside
  * the upstream's answer. A promise that never resolves prevents that.
@@ -127,7 +119,7 @@ const createHandlers = (given: ProxyDeps, upstreams: Upstreams, pages: Pages) =>
   }
 }
 
-export const createProxy = (deps: ProxyDeps): Proxy => {
+export const createProxy = (deps: ProxyDeps) => {
   const { load, limits, metrics } = deps
   const pages = new Pages()
   const upstreams = createUpstreams({ ...deps, ...limits, pages })
@@ -170,5 +162,11 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     else answer(env, req.path)
     return alreadySent(env)
   })
-  return { app, arrivals, close: upstreams.close }
+  return {
+    app,
+    /** of all requests that are read; other apps of the server add theirs */
+    arrivals,
+    /** Cuts the connections to the upstreams; drain the server first. */
+    close: upstreams.close,
+  }
 }

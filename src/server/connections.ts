@@ -71,17 +71,12 @@ export class Connections {
   private readonly pipelined = new WeakMap<Socket, number>()
   private readonly unread = new UnreadAnswers()
   private draining = false
-  private readonly drainIdleMs: number
-  private readonly maxConnections: number
-  private readonly endSlowBodies: () => number
+  private readonly options: ConnectionOptions
   private accepted = 0
 
   constructor(server: Server, options: ConnectionOptions) {
-    const { drainIdleMs, maxConnections, endSlowBodies } = options
     this.server = server
-    this.drainIdleMs = drainIdleMs
-    this.maxConnections = maxConnections
-    this.endSlowBodies = endSlowBodies
+    this.options = options
     server.on('connection', (socket: Socket) => {
       this.accepted++
       if (this.isFull && !this.makeRoom()) return void socket.destroy()
@@ -95,7 +90,7 @@ export class Connections {
   }
 
   get isFull(): boolean {
-    return this.answers.size >= this.maxConnections
+    return this.answers.size >= this.options.maxConnections
   }
 
   /**
@@ -178,7 +173,7 @@ export class Connections {
    * @returns false when all are in use
    */
   private makeRoom(): boolean {
-    let most = Math.ceil(this.maxConnections * CLOSED_SHARE)
+    let most = Math.ceil(this.options.maxConnections * CLOSED_SHARE)
     const before = most
     for (const [socket, answer] of this.answers) {
       if (most === 0) break
@@ -187,7 +182,7 @@ export class Connections {
       socket.destroy()
       most--
     }
-    return most < before || this.endSlowBodies() > 0
+    return most < before || this.options.endSlowBodies() > 0
   }
 
   private close(limitMs: number): Promise<void> {
@@ -201,7 +196,7 @@ export class Connections {
         },
         Math.max(limitMs / 2, limitMs - GOODBYE_MS)
       )
-      const unusedMs = Math.max(FIRST_REQUEST_MS, this.drainIdleMs)
+      const unusedMs = Math.max(FIRST_REQUEST_MS, this.options.drainIdleMs)
       const unused = setTimeout(() => this.closeUnused(), Math.min(unusedMs, limitMs))
       // the HTTP server's own `close` also cuts answers that are ended but not yet sent
       NetServer.prototype.close.call(this.server, () => {
@@ -249,8 +244,8 @@ export class Connections {
       if (this.answers.get(socket) === answer && !this.hasBegun(socket, answer))
         socket.destroySoon()
     }
-    if (this.drainIdleMs === 0) return close()
-    const timer = setTimeout(close, this.drainIdleMs)
+    if (this.options.drainIdleMs === 0) return close()
+    const timer = setTimeout(close, this.options.drainIdleMs)
     socket.once('close', () => clearTimeout(timer))
   }
 

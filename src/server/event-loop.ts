@@ -9,20 +9,17 @@ const LOAD_RESOLUTION_MS = 20
 const LOAD_SAMPLE_MS = 1_000
 const NANOSECONDS_A_MS = 1e6
 
-export interface EventLoopWatch {
-  /** The delays in seconds since the last call. */
-  read(): EventLoopDelays
-  stop(): void
-}
+export type EventLoopWatch = ReturnType<typeof watchEventLoop>
 
-export const watchEventLoop = (): EventLoopWatch => {
+export const watchEventLoop = () => {
   const histogram = monitorEventLoopDelay({ resolution: METRICS_RESOLUTION_MS })
   histogram.enable()
   // the histogram records the time between two ticks of its timer, which includes the resolution
   const delayOf = (nanoseconds: number): number =>
     Math.max(0, nanoseconds / NANOSECONDS_A_MS - METRICS_RESOLUTION_MS) / 1000
   return {
-    read: () => {
+    /** The delays in seconds since the last call. */
+    read: (): EventLoopDelays => {
       const delays = {
         median: delayOf(histogram.percentile(50)),
         p99: delayOf(histogram.percentile(99)),
@@ -31,7 +28,7 @@ export const watchEventLoop = (): EventLoopWatch => {
       histogram.reset()
       return delays
     },
-    stop: () => histogram.disable(),
+    stop: (): void => void histogram.disable(),
   }
 }
 

@@ -3,13 +3,7 @@ import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { LogQueueStats } from '../proxy/log-queue.ts'
 
-export interface Health {
-  /** false while records are dropped and none is written; a burst that drops some is not a fault */
-  logIsTaken(): boolean
-  /** whether the engine answered the last check; null without an engine */
-  engineIsReachable(): boolean | null
-  stop(): void
-}
+export type Health = ReturnType<typeof watchHealth>
 
 export interface HealthOptions {
   logStats: () => LogQueueStats
@@ -32,7 +26,7 @@ const tooOld = (ageMs: number): AppError =>
     `the store has not confirmed the routes for ${Math.round(ageMs / 1000)} s: no lora answers until it does`
   )
 
-export const watchHealth = ({ logStats, engine, routes, fault }: HealthOptions): Health => {
+export const watchHealth = ({ logStats, engine, routes, fault }: HealthOptions) => {
   let stats = logStats()
   let isTaken = true
   // the server starts after its engine, so the engine is reachable at first
@@ -73,8 +67,10 @@ export const watchHealth = ({ logStats, engine, routes, fault }: HealthOptions):
     if (engine !== null) void askEngine(engine)
   }, EVERY_MS)
   return {
-    logIsTaken: () => isTaken,
-    engineIsReachable: () => isReachable,
-    stop: () => clearInterval(timer),
+    /** false while records are dropped and none is written; a burst that drops some is not a fault */
+    logIsTaken: (): boolean => isTaken,
+    /** whether the engine answered the last check; null without an engine */
+    engineIsReachable: (): boolean | null => isReachable,
+    stop: (): void => clearInterval(timer),
   }
 }

@@ -9,23 +9,14 @@ import {
   createAccess,
   createKeyFinder,
   tenantsOfKeys,
-  type Access,
 } from '../proxy/access/access.ts'
 import { Limits } from '../proxy/access/limits.ts'
 import { Slices } from '../proxy/access/slices.ts'
-import type { Tenants } from '../proxy/access/tenants.ts'
 import { systemTimer } from '../timers.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
 import type { Store } from '../store/store.ts'
 
-export interface IssuedAccess {
-  access: Access
-  tenants: Tenants
-  /** whether the store answered the last request for keys */
-  isCurrent: () => boolean
-  /** Writes the spend that is not stored yet, and gives back what is left of the slices. */
-  close(): Promise<void>
-}
+export type IssuedAccess = NonNullable<Awaited<ReturnType<typeof openAccess>>>
 
 /** @returns null with ACCESS=forward, where clients' own keys are forwarded */
 export const openAccess = async (
@@ -34,7 +25,7 @@ export const openAccess = async (
   prices: readonly Price[],
   logger: Logger,
   fault: ReportFault<ServerFault>
-): Promise<IssuedAccess | null> => {
+) => {
   if (access === 'forward' || upstream.apiKey === null) return null
   const keys = await watchSnapshot(
     {
@@ -58,8 +49,10 @@ export const openAccess = async (
   return {
     access: createAccess(findKey, limits, upstream.apiKey),
     tenants: tenantsOfKeys(findKey),
+    /** whether the store answered the last request for keys */
     isCurrent: keys.isCurrent,
-    close: async () => {
+    /** Writes the spend that is not stored yet, and gives back what is left of the slices. */
+    close: async (): Promise<void> => {
       keys.stop()
       await slices.close()
     },

@@ -12,19 +12,7 @@ const MAX_SILENCE_MS = 5_000
 /** A clock that cannot be set back. */
 const monotonicNow = (): number => performance.now()
 
-export interface SnapshotWatch<T> {
-  snapshot: () => T
-  /** whether the last read of the store succeeded, and was not long ago */
-  isCurrent: () => boolean
-  /** milliseconds since the store was last asked and confirmed the snapshot, or gave it */
-  ageMs: () => number
-  /**
-   * Resolves when the snapshot is at least as new as the call.
-   * @throws AppError `store-unavailable`; the snapshot is updated as soon as the store answers
-   */
-  refresh(): Promise<void>
-  stop(): void
-}
+export type SnapshotWatch<T> = Awaited<ReturnType<typeof watchSnapshot<T>>>
 
 export interface SnapshotSource<T> {
   /** the name in log lines and errors */
@@ -34,13 +22,20 @@ export interface SnapshotSource<T> {
   read: () => Promise<T>
 }
 
+const unreadable = (name: string, cause: unknown): AppError =>
+  new AppError(
+    'store-unavailable',
+    `the ${name} cannot be read: the decision is stored and takes effect when the store answers again`,
+    { cause }
+  )
+
 /** Polls the store. While the store cannot be read, the last snapshot stays. @param now milliseconds */
 export const watchSnapshot = async <T>(
   { name, revision, read }: SnapshotSource<T>,
   logger: Pick<Logger, 'info'>,
   fault: ReportFault<ServerFault>,
   now: () => number = monotonicNow
-): Promise<SnapshotWatch<T>> => {
+) => {
   let confirmedAt = now()
   let seen = await revision()
   let snapshot = await read()
@@ -76,17 +71,19 @@ export const watchSnapshot = async <T>(
     if (waiting === 0) void enqueueUpdate().catch(() => {}) // reported; the next poll retries
   }, POLL_MS)
   return {
-    snapshot: () => snapshot,
-    isCurrent: () => current && ageMs() <= MAX_SILENCE_MS,
+    snapshot: (): T => snapshot,
+    /** whether the last read of the store succeeded, and was not long ago */
+    isCurrent: (): boolean => current && ageMs() <= MAX_SILENCE_MS,
+    /** milliseconds since the store was last asked and confirmed the snapshot, or gave it */
     ageMs,
-    refresh: () =>
+    /**
+     * Resolves when the snapshot is at least as new as the call.
+     * @throws AppError `store-unavailable`; the snapshot is updated as soon as the store answers
+     */
+    refresh: (): Promise<void> =>
       enqueueUpdate().catch((cause: unknown) => {
-        throw new AppError(
-          'store-unavailable',
-          `the ${name} cannot be read: the decision is stored and takes effect when the store answers again`,
-          { cause }
-        )
+        throw unreadable(name, cause)
       }),
-    stop: () => clearInterval(timer),
+    stop: (): void => clearInterval(timer),
   }
 }

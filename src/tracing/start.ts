@@ -26,12 +26,7 @@ export interface TracingOptions {
   onFault: (error: unknown) => void
 }
 
-export interface Tracing {
-  /** @param traceparent header of the request; its span becomes the parent */
-  trace(exchange: CapturedExchange, traceparent: unknown): void
-  /** Sends the waiting spans, within some seconds. */
-  close(): Promise<void>
-}
+export type Tracing = ReturnType<typeof startTracing>
 
 /** a span takes some two kilobytes */
 const MAX_QUEUED_SPANS = 2048
@@ -86,7 +81,7 @@ const addressOf = (baseUrl: string): { address: string; port: number } => {
 }
 
 /** Reads each answer a second time, which takes as long as in the store. */
-export const startTracing = (options: TracingOptions): Tracing => {
+export const startTracing = (options: TracingOptions) => {
   const provider = createProvider(options)
   const tracer = provider.getTracer('promptintern-proxy')
   const upstream = addressOf(options.upstreamBaseUrl)
@@ -100,7 +95,8 @@ export const startTracing = (options: TracingOptions): Tracing => {
     span.end(endMs)
   }
   return {
-    trace: (exchange, traceparent) => {
+    /** @param traceparent header of the request; its span becomes the parent */
+    trace: (exchange: CapturedExchange, traceparent: unknown): void => {
       const send = (answer: ReadAnswer): void =>
         report(chatSpan(exchange, answer, upstream), parentOf(traceparent))
       const body = exchange.answer && Buffer.concat(exchange.answer)
@@ -111,7 +107,7 @@ export const startTracing = (options: TracingOptions): Tracing => {
       if (answer instanceof Promise) answer.then(send).catch(options.onFault)
       else send(answer)
     },
-    // a collector that is down must not fail the shutdown
-    close: () => provider.shutdown().catch(options.onFault),
+    /** Sends the waiting spans, within some seconds. A collector that is down must not fail the shutdown. */
+    close: (): Promise<void> => provider.shutdown().catch(options.onFault),
   }
 }

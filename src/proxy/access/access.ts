@@ -160,15 +160,12 @@ export class Caller {
   }
 }
 
-/** Access control by issued keys. */
-export interface Access {
-  /** @throws AppError `invalid-api-key` */
-  callerOf: (carrier: Carrier) => Caller
-  /** sent to the upstream in place of a caller's key */
-  upstreamApiKey: string
-}
+export type Access = ReturnType<typeof createAccess>
 
-export const createAccess = (findKey: FindKey, limits: Limits, upstreamApiKey: string): Access => ({
-  callerOf: (carrier) => new Caller(findKey(carrier), limits),
+/** Access control by issued keys. */
+export const createAccess = (findKey: FindKey, limits: Limits, upstreamApiKey: string) => ({
+  /** @throws AppError `invalid-api-key` */
+  callerOf: (carrier: Carrier): Caller => new Caller(findKey(carrier), limits),
+  /** sent to the upstream in place of a caller's key */
   upstreamApiKey,
 })

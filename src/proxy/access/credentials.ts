@@ -107,26 +107,14 @@ const significantCookies = (cookies: string): string =>
 const byName = (left: Credential, right: Credential): number =>
   left.name < right.name ? -1 : left.name > right.name ? 1 : 0
 
-export interface Credentials {
-  /**
-   * All credentials that the upstream receives, ordered by name; those of one name in the order in
-   * which they were sent. Cookies of load balancers and analytics do not count.
-   */
-  of(carrier: Carrier): Credential[]
-  /** Whether a header or a query parameter of this name is a credential. @param name in lower case */
-  isOne(name: string): boolean
-  /** A request target without the query parameters that are credentials. */
-  withoutParameters(target: string): string
-  /** A request target for the log: values of credentials, and texts that look like keys, are replaced. */
-  masked(target: string): string
-}
+export type Credentials = ReturnType<typeof createCredentials>
 
 /** Whether one of them proves something: not empty, not a bare scheme, not the choice of an account. */
 export const areProof = (credentials: readonly Credential[]): boolean =>
   credentials.some(({ name, value }) => !SELECTORS.has(name) && !BARE_SCHEME.test(value.trim()))
 
 /** It is called for each header of each request. */
-const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
+const createNameCheck = (further: readonly string[]): ((name: string) => boolean) => {
   const configured = new Set(further)
   const check = (name: string): boolean =>
     NAMES.has(name) || SELECTORS.has(name) || configured.has(name) || isSecretName(name)
@@ -134,7 +122,7 @@ const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
 }
 
 /** @param further names of headers and query parameters, in lower case (`CREDENTIAL_NAMES`) */
-export const createCredentials = (further: readonly string[] = []): Credentials => {
+export const createCredentials = (further: readonly string[] = []) => {
   const isOne = createNameCheck(further)
   const headersOf = (rawHeaders: readonly string[]): Credential[] => {
     const declared = declaredHopByHop(valuesOf(rawHeaders, 'connection').join(',') || undefined)
@@ -158,12 +146,18 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
   const isParameter = (parameter: string): boolean => isOne(parameterName(nameOf(parameter)))
 
   return {
+    /** Whether a header or a query parameter of this name is a credential. @param name in lower case */
     isOne,
-    of: ({ rawHeaders, url = '' }) => {
+    /**
+     * All credentials that the upstream receives, ordered by name; those of one name in the order in
+     * which they were sent. Cookies of load balancers and analytics do not count.
+     */
+    of: ({ rawHeaders, url = '' }: Carrier): Credential[] => {
       const found = headersOf(rawHeaders).concat(parametersIn(url))
       return found.length < 2 ? found : found.sort(byName)
     },
-    withoutParameters: (target) => {
+    /** A request target without the query parameters that are credentials. */
+    withoutParameters: (target: string): string => {
       const at = target.indexOf('?')
       if (at < 0) return target
       const kept = target
@@ -172,7 +166,8 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
         .filter((parameter) => !parameter.split(SEPARATOR).some(isParameter))
       return target.slice(0, at) + (kept.length === 0 ? '' : `?${kept.join('&')}`)
     },
-    masked: (target) => {
+    /** A request target for the log: values of credentials, and texts that look like keys, are replaced. */
+    masked: (target: string): string => {
       const at = target.search(/[?#]/)
       if (at < 0 && target.startsWith('/')) return target
       const path = (at < 0 ? target : target.slice(0, at)).replace(USERINFO, `$1${MARK}@`)

@@ -214,20 +214,17 @@ const expandCompletion = async (
   return { received, body, previousId: isContinued ? previousId : null, hasOwnItems: true }
 }
 
-/** Both methods reject with an AppError as `expandedBody`. */
-export interface Expander {
-  /** The second step of a completion. @returns a promise only where the request names something of ours */
-  expand(received: Received): Expanded | Promise<Expanded | 'client-left'>
-  /** The body of any other request that takes items. @param list the member with the items */
-  expandItems(received: Received, list: ItemList): Promise<Buffer | 'client-left'>
-}
+export type Expander = ReturnType<typeof createExpander>
 
-export const createExpander = (deps: ExpandDeps): Expander => ({
-  expand: (received) =>
+/** Both methods reject with an AppError as `expandedBody`. */
+export const createExpander = (deps: ExpandDeps) => ({
+  /** The second step of a completion. @returns a promise only where the request names something of ours */
+  expand: (received: Received): Expanded | Promise<Expanded | 'client-left'> =>
     received.dialect === RESPONSES && received.body.includes(NAMES_ONE)
       ? expandCompletion(deps, received)
       : unchanged(received),
-  expandItems: async (received, list) =>
+  /** The body of any other request that takes items. @param list the member with the items */
+  expandItems: async (received: Received, list: ItemList): Promise<Buffer | 'client-left'> =>
     received.body.includes(NAMES_ONE)
       ? expandedBody(deps, { received, list, isCompletion: false })
       : received.body,
