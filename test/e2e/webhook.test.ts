@@ -69,7 +69,7 @@ describe('a webhook', () => {
     expect(receiver.received.at(-1)!.event.data).toMatchObject({
       template: TEMPLATE.version,
       by: 'cli',
-      reason: null,
+      reason: { code: 'by-a-person' },
     })
     for (const secret of [SECRET_PATH, SECRET_QUERY, WEBHOOK_SECRET.slice(6)])
       expect(server.log()).not.toContain(secret)
