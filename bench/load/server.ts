@@ -177,7 +177,6 @@ const startProduct = async (
       },
     },
     fault,
-    savedUsd: () => null,
     limits: LIMITS,
     trace: null,
     asksForUsage: false,

@@ -203,7 +203,6 @@ CREATE TABLE "promptintern"."template_totals" (
 	"answered" bigint DEFAULT 0 NOT NULL,
 	"forwarded" bigint DEFAULT 0 NOT NULL,
 	"prompt_tokens_saved" double precision DEFAULT 0 NOT NULL,
-	"saved_usd" double precision DEFAULT 0 NOT NULL,
 	"last_seen" bigint
 );
 --> statement-breakpoint

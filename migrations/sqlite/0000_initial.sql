@@ -227,7 +227,6 @@ CREATE TABLE `template_totals` (
 	`answered` integer DEFAULT 0 NOT NULL,
 	`forwarded` integer DEFAULT 0 NOT NULL,
 	`prompt_tokens_saved` integer DEFAULT 0 NOT NULL,
-	`saved_usd` real DEFAULT 0 NOT NULL,
 	`last_seen` integer
 );
 --> statement-breakpoint

@@ -5,7 +5,6 @@ import type { KeptResponses } from '../core/log/kept-response.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
-import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access/access.ts'
 import type { Credentials } from './access/credentials.ts'
 import type { EnvelopeOf } from './envelopes.ts'
@@ -69,11 +68,6 @@ export interface ProxyDeps {
   metrics: ProxyMetrics
   /** takes every exception that ends in another answer, or in none */
   fault: ReportFault<ServerFault>
-  /** money saved by one answer, null without a price. @param other model that gave it; null: a lora */
-  savedUsd: (
-    model: string,
-    answer: { promptTokensSaved: number; usage: Usage | null; other: string | null }
-  ) => number | null
   limits: ProxyLimits
   /** whether every stream is asked for its usage, which is removed for clients that did not ask */
   asksForUsage: boolean

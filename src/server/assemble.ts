@@ -9,7 +9,7 @@ import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
 import { economicsSettings, trainingTerms } from '../config/config-files.ts'
-import { costUsd, savedByOther, savedUsd, type Price } from '../core/cost/prices.ts'
+import { costUsd, type Price } from '../core/cost/prices.ts'
 import type { Secrets } from '../config/data-dir.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
@@ -127,7 +127,7 @@ const openProxy = (
   access: ReturnType<typeof accessOf>,
   answered: AnsweredTenants
 ) => {
-  const { config, queue, engine, routes, prices, fault } = parts
+  const { config, queue, engine, routes, fault } = parts
   return createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
     failover: {
@@ -152,10 +152,6 @@ const openProxy = (
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry),
     fault,
-    savedUsd: (model, { promptTokensSaved, usage, other }) =>
-      other === null
-        ? savedUsd(prices, model, promptTokensSaved, usage)
-        : savedByOther(prices, { model, other }, usage),
     limits: {
       maxBodyBytes: config.proxy.maxBodyBytes,
       captureMaxBytes: config.proxy.captureMaxBytes,

@@ -155,7 +155,6 @@ export interface TemplateStats {
   answered: number
   forwarded: number
   promptTokensSaved: number
-  savedUsd: number
   lastSeen: number | null
 }
 

@@ -11,7 +11,6 @@ export const statsSchema = z
     answered: z.number().describe('by the lora'),
     forwarded: z.number().describe('matched a live route, and the upstream answered'),
     promptTokensSaved: z.number(),
-    savedUsd: usd.describe('tokens saved at the cached-input price, before costs'),
     lastSeen: time.nullable(),
   })
   .openapi('TemplateStats', { description: 'Running totals of a template' })

@@ -123,7 +123,6 @@ const NO_STATS: TemplateStats = {
   answered: 0,
   forwarded: 0,
   promptTokensSaved: 0,
-  savedUsd: 0,
   lastSeen: null,
 }
 

@@ -559,7 +559,7 @@ describe('admin API', () => {
           exampleRecord(1, { route: exampleOutcome() }),
           exampleRecord(2, { route: exampleOutcome({ templateVersion: 'version-2' }) }),
           exampleRecord(3, {
-            route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
+            route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0 }),
           }),
         ])
       )

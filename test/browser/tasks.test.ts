@@ -58,7 +58,6 @@ const fill = async (store: Store): Promise<void> => {
       lora: LORA,
       outcome: isAudit ? 'skipped' : 'answered',
       reason: isAudit ? 'audit' : null,
-      savedUsd: isAudit ? null : 0.002,
     })
     const at = now - (RECORDS - i) * 60_000
     return routedRecord(i + 1, isAudit ? 'skipped' : 'answered', { at, route, usage })

@@ -29,8 +29,8 @@ const TEMPLATE: Template = {
 
 const outcomeOf = (index: number): RouteOutcome | null => {
   if (index < ANSWERED) return exampleOutcome()
-  if (index < ANSWERED + 10) return exampleOutcome({ outcome: 'fallback', savedUsd: null })
-  return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
+  if (index < ANSWERED + 10) return exampleOutcome({ outcome: 'fallback' })
+  return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped' }) : null
 }
 
 const command = await builtCommand()

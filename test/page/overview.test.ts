@@ -328,7 +328,7 @@ describe('the overview', () => {
   })
 
   it('adds up the chosen period alone', async () => {
-    const answered = exampleOutcome({ promptTokensSaved: 1_000, savedUsd: 0.25 })
+    const answered = exampleOutcome({ promptTokensSaved: 1_000 })
     await log(
       exampleRecord(1, { at: NOW - HOUR_MS, route: answered, durationMs: 20 }),
       exampleRecord(2, { at: NOW - 3 * DAY_MS, route: answered, durationMs: 20 }),

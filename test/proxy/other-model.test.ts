@@ -170,15 +170,6 @@ describe('a route of another model', () => {
     expect(record!.usage).toMatchObject({ completion_tokens: 3 })
   })
 
-  it('saves what the present model costs more', async () => {
-    const given: unknown[] = []
-    await restart({ savedUsd: (model, answer) => (given.push([model, answer]), 0.5) })
-    await harness.send(BODY)
-    expect(given).toMatchObject([['gpt-4o-mini', { promptTokensSaved: 0, other: 'cheap' }]])
-    const [record] = (await harness.records()).slice(-1)
-    expect(record!.route).toMatchObject({ outcome: 'answered', lora: LORA, savedUsd: 0.5 })
-  })
-
   it('gives calls of functions as calls', async () => {
     const tools = [{ type: 'function', function: { name: 'block', parameters: {} } }]
     const call = { id: 'call_1', type: 'function', function: { name: 'block', arguments: '{}' } }

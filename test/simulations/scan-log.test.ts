@@ -224,7 +224,6 @@ describe('the sample of a template', () => {
       reason: null,
       confidence: null,
       promptTokensSaved: 0,
-      savedUsd: null,
     }
     const outcomes = ['answered', 'fallback', 'skipped'] as const
     const records = labelled(0, 300).map((exchange, number): ExchangeRecord => ({

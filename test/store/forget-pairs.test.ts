@@ -34,7 +34,6 @@ const judge = async (store: Store, conversations: (string | null)[]): Promise<vo
     reason: 'audit',
     confidence: null,
     promptTokensSaved: 0,
-    savedUsd: null,
   } as const
   await store.records.append(
     batchOf(conversations.map((_, index) => exampleRecord(index, { route, at: index * DAY_MS })))

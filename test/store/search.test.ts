@@ -11,7 +11,7 @@ const append = (store: Store, records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))
 
 const forwarded = (outcome: 'skipped' | 'fallback') =>
-  exampleOutcome({ outcome, promptTokensSaved: 0, savedUsd: null })
+  exampleOutcome({ outcome, promptTokensSaved: 0 })
 
 /** A turn of a chat; each user message but the last was answered by `ok`. */
 const turn = (index: number, asked: string[], changes: Partial<ExchangeRecord> = {}) => {

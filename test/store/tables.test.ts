@@ -95,7 +95,7 @@ onEachStore((it) => {
     })
 
     it('count tagged and routed records once', async ({ store: { records, templates } }) => {
-      const fallback = { outcome: 'fallback', promptTokensSaved: 0, savedUsd: null } as const
+      const fallback = { outcome: 'fallback', promptTokensSaved: 0 } as const
       const answered = exampleRecord(1, { route: exampleOutcome() })
       await records.append(
         batchOf([answered, exampleRecord(2, { route: exampleOutcome(fallback) }), exampleRecord(3)])
@@ -109,7 +109,6 @@ onEachStore((it) => {
         bought: 0,
         forwarded: 1,
         promptTokensSaved: 790,
-        savedUsd: 0.5,
         lastSeen: 1_003,
       }
       expect(await templates.stats('version-1')).toEqual(stats)

@@ -9,10 +9,9 @@ import {
   type Plan,
   type Verdict,
 } from '../../src/core/cost/economics.ts'
-import { findPrice, savedByOther, savedUsd, type Price } from '../../src/core/cost/prices.ts'
+import { findPrice, type Price } from '../../src/core/cost/prices.ts'
 import { parsePrices } from '../../src/config/price-file.ts'
 import { draftOf, type DraftInput } from '../../src/core/cost/template-economics.ts'
-import { usageOf } from '../../src/openai/usage/usage.ts'
 import { exampleApproved } from '../kit/records/examples.ts'
 
 const large: Price = {
@@ -125,14 +124,6 @@ describe('another model of the upstreams', () => {
     const settings = { ...input.settings, arms: ['model:unpriced'] as const }
     expect(draftOf({ ...input, settings }).perCallUsd).toBeNull()
   })
-
-  it('saves the difference of both prices', () => {
-    const both = { model: 'large', other: 'small' }
-    const saved = savedByOther([large, small], both, usageOf(1000, 10))
-    expect(saved).toBeCloseTo((1000 * 1.8 + 10 * 7.2) / 1e6, 12)
-    expect(savedByOther([large], both, usageOf(1000, 10))).toBeNull()
-    expect(savedByOther([large, small], both, null)).toBeNull()
-  })
 })
 
 describe('savingsOf', () => {
@@ -230,26 +221,6 @@ describe('whether it pays', () => {
     const coverage = { answered: 1, discarded: 0, source: 'assumed' as const }
     const untrained = worthOf(hourly, { ...plan, coverage, engineUsd: hourly.now * 1e6 * 0.25 })
     expect(untrained.reason).toMatch(/^it saves at most .* and pays from a coverage of 25 % on$/)
-  })
-})
-
-describe('savedUsd', () => {
-  const read = { prompt_tokens: 60, completion_tokens: 10, total_tokens: 70 }
-
-  it('credits no more than the upstream with its cache would have charged', () => {
-    expect(savedUsd([large], 'large', 2000, read)).toBeCloseTo(
-      (2000 * large.cachedInput + 60 * large.input + 10 * large.output) / 1e6,
-      12
-    )
-  })
-
-  it('counts a prompt at list price when it is too short to be cached', () => {
-    expect(savedUsd([large], 'large', 500, read)).toBeCloseTo((500 * 2 + 60 * 2 + 10 * 8) / 1e6, 12)
-  })
-
-  it('is unknown without a price of the model, and only the prompt without usage', () => {
-    expect(savedUsd([large], 'other', 2000, null)).toBeNull()
-    expect(savedUsd([large], 'large', 2000, null)).toBeCloseTo(0.001, 12)
   })
 })
 

@@ -9,7 +9,6 @@ const route = (reason: string, outcome: 'answered' | 'fallback' | 'skipped' = 's
   reason,
   confidence: null,
   promptTokensSaved: 0,
-  savedUsd: null,
 })
 
 const random = (reason: string): boolean => isRandom({ id: 'a', route: route(reason) }, 0)

@@ -38,7 +38,7 @@ const route = (templateVersion: string, outcome: 'answered' | 'fallback' | 'skip
 
 describe('figures by the hour', () => {
   it('count requests, matches, answers, tokens and savings of each hour', () => {
-    const skipped = exampleOutcome({ outcome: 'skipped', promptTokensSaved: 0, savedUsd: null })
+    const skipped = exampleOutcome({ outcome: 'skipped', promptTokensSaved: 0 })
     const [hour, next] = trafficOf([
       record(HOUR_MS + 1, {}, usage),
       record(HOUR_MS + 2, { route: exampleOutcome() }, usage),

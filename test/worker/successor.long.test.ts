@@ -36,7 +36,6 @@ const route = (reason: string, outcome: RouteOutcome['outcome'] = 'skipped'): Ro
   reason,
   confidence: null,
   promptTokensSaved: 0,
-  savedUsd: null,
 })
 
 /** Requests like those of the fixture, each a second after the one before. */

@@ -61,7 +61,6 @@ export class Watched {
           reason: 'audit',
           confidence: null,
           promptTokensSaved: 0,
-          savedUsd: null,
           auditPart,
         },
         ...change,

@@ -67,7 +67,6 @@ const disagreeing = (live: Internalization, at: number): ExchangeRecord[] =>
       reason: 'audit',
       confidence: null,
       promptTokensSaved: 0,
-      savedUsd: null,
     },
   }))
 

@@ -94,42 +94,6 @@ export const costUsd = (
   return price && requestCost(price, usage)
 }
 
-/**
- * US dollars that an answer of another model of the upstream has saved, with as many tokens; null without a price of
- * both, and without usage.
- */
-export const savedByOther = (
-  prices: readonly Price[],
-  { model, other }: { model: string; other: string },
-  usage: Usage | null
-): number | null => {
-  const [before, now] = [costUsd(prices, model, usage), costUsd(prices, other, usage)]
-  return before === null || now === null ? null : before - now
-}
-
-/**
- * US dollars that the caller did not pay the upstream for one answer; null without a price of the model.
- * The removed prompt counts at the cached-input price, because a caller with a warm cache pays that for a
- * recurring prompt. Without usage of the engine, only the removed prompt is credited.
- */
-export const savedUsd = (
-  prices: readonly Price[],
-  model: string,
-  promptTokensSaved: number,
-  usage: Usage | null
-): number | null => {
-  const price = findPrice(prices, model)
-  if (price === null) return null
-  const counts = usage && tokenCounts(usage)
-  const isCached = promptTokensSaved >= (price.minCachedPrefixTokens ?? 0)
-  return (
-    PER_MILLION *
-    (promptTokensSaved * (isCached ? price.cachedInput : price.input) +
-      (counts?.input ?? 0) * price.input +
-      (counts?.output ?? 0) * price.output)
-  )
-}
-
 /** US dollars per million tokens. */
 export interface Amounts {
   input: number

@@ -16,8 +16,6 @@ export interface RouteOutcome {
   confidence: number | null
   /** prompt tokens that the upstream would have read and the lora did not, in the base tokenizer */
   promptTokensSaved: number
-  /** money saved against the cached-input price of the price file; null without a price */
-  savedUsd: number | null
   /** of an answer that the client had in part before its end was known; absent: it was held back */
   streamedEarly?: true
   /** of an audited request: the route's `auditPart`; absent: 1 */

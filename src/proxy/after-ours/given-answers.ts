@@ -91,7 +91,6 @@ export const refusedOutcome = (
   outcome: 'skipped',
   confidence: null,
   promptTokensSaved: 0,
-  savedUsd: null,
   ...route,
   templateVersion,
   lora,

@@ -19,7 +19,7 @@ import type { Rendered } from './render-answer.ts'
 import type { Routed } from './router.ts'
 
 type FinishDeps = RecordDeps & Pick<StepDeps, 'metrics' | 'fault' | 'now'>
-export type ConcludeDeps = FinishDeps & Pick<StepDeps, 'savedUsd'> & { given: GivenAnswers }
+export type ConcludeDeps = FinishDeps & { given: GivenAnswers }
 
 interface Ending {
   /** null when the client left before there was an answer */
@@ -58,7 +58,7 @@ interface Sent {
 const answeredOutcome = (
   { matched, position }: Routed,
   { isEarly }: Sent,
-  found: Pick<RouteOutcome, 'reason' | 'confidence' | 'promptTokensSaved' | 'savedUsd'>
+  found: Pick<RouteOutcome, 'reason' | 'confidence' | 'promptTokensSaved'>
 ): RouteOutcome => ({
   templateVersion: matched.route.template.version,
   lora: matched.route.lora,
@@ -77,14 +77,13 @@ export const concludeGiven = (
 ): void => {
   const { matched } = routed
   const { model, tenant } = matched.admitted.read.exchange
-  const { lora, templateTokens: promptTokensSaved, model: other, template } = matched.route
+  const { lora, templateTokens: promptTokensSaved, template } = matched.route
   deps.metrics.request('answered')
   if (sent.isEarly) deps.metrics.streamedEarly(reason)
   const by = { templateVersion: template.version, lora, model }
   deps.given.add(tenant, matched.request.messages, content, by)
-  const savedUsd = deps.savedUsd(model, { promptTokensSaved, usage, other: other?.name ?? null })
-  deps.metrics.saved(promptTokensSaved, savedUsd)
-  const found = { reason, confidence, promptTokensSaved, savedUsd }
+  deps.metrics.saved(promptTokensSaved)
+  const found = { reason, confidence, promptTokensSaved }
   const route = answeredOutcome(routed, sent, found)
   finish(deps, matched, { ...sent, usage, route, end: 'complete' })
 }
@@ -100,7 +99,7 @@ export const concludePart = (
   deps.metrics.request('answered')
   deps.metrics.streamedEarly(reason)
   if (hasLeft) deps.metrics.cancelled('during-answer')
-  const found = { reason, confidence, promptTokensSaved: 0, savedUsd: null }
+  const found = { reason, confidence, promptTokensSaved: 0 }
   const route = answeredOutcome(routed, sent, found)
   const end = hasLeft ? 'client-gone' : 'upstream-failed'
   finish(deps, routed.matched, { ...sent, usage, route, end })

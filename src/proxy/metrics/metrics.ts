@@ -102,18 +102,9 @@ const createSavingMetrics = (registry: Registry) => {
     help: 'Prompt tokens that were left out of requests to loras',
     registers,
   })
-  const usd = new Counter({
-    name: 'promptintern_saved_usd_total',
-    help: 'US dollars saved against the cached-input price, for models with a price',
-    registers,
-  })
   return {
-    /** by an answer of a lora; dollars null without a price */
-    saved: (promptTokens: number, dollars: number | null) => {
-      tokens.inc(promptTokens)
-      // by the price file a lora's tokens may cost more, but a counter cannot fall
-      if (dollars !== null && dollars > 0) usd.inc(dollars)
-    },
+    /** by an answer of a lora */
+    saved: (promptTokens: number) => tokens.inc(promptTokens),
   }
 }
 

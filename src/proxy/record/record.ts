@@ -111,7 +111,6 @@ export const declinedOutcome = ({
   reason,
   confidence,
   promptTokensSaved: 0,
-  savedUsd: null,
   ...(reason === AUDIT && route.auditPart < 1 && { auditPart: route.auditPart }),
   ...drawn(position),
 })

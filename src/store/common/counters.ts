@@ -45,15 +45,14 @@ export const FEEDBACK_LOCK = 'lock:feedback'
 export const ROUTES_LOCK = 'lock:routes'
 
 const ADD_TOTALS = `insert into promptintern.template_totals as totals
-    (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen, bought)
-  values ($1, $2, $3, $4, $5, $6, $7, $8)
+    (version, requests, answered, forwarded, prompt_tokens_saved, last_seen, bought)
+  values ($1, $2, $3, $4, $5, $6, $7)
   on conflict (version) do update set
     requests = totals.requests + excluded.requests,
     bought = totals.bought + excluded.bought,
     answered = totals.answered + excluded.answered,
     forwarded = totals.forwarded + excluded.forwarded,
     prompt_tokens_saved = totals.prompt_tokens_saved + excluded.prompt_tokens_saved,
-    saved_usd = totals.saved_usd + excluded.saved_usd,
     last_seen = case when totals.last_seen >= excluded.last_seen then totals.last_seen
       else coalesce(excluded.last_seen, totals.last_seen) end`
 
@@ -67,7 +66,6 @@ export const addTotals = async (sql: Sql, totals: Totals): Promise<void> => {
       added.answered,
       added.forwarded,
       added.promptTokensSaved,
-      added.savedUsd,
       added.lastSeen,
       added.bought,
     ])

@@ -12,7 +12,6 @@ export const NOTHING: TemplateStats = {
   answered: 0,
   forwarded: 0,
   promptTokensSaved: 0,
-  savedUsd: 0,
   lastSeen: null,
 }
 
@@ -28,7 +27,6 @@ const count = (totals: Totals, version: string, more: Partial<TemplateStats>): v
     answered: sum.answered + added.answered,
     forwarded: sum.forwarded + added.forwarded,
     promptTokensSaved: sum.promptTokensSaved + added.promptTokensSaved,
-    savedUsd: sum.savedUsd + added.savedUsd,
     lastSeen: later(sum.lastSeen, added.lastSeen),
   })
 }
@@ -42,7 +40,6 @@ const countRouted = (totals: Totals, { at, route }: RecordHead): void => {
     answered: answered ? 1 : 0,
     forwarded: answered ? 0 : 1,
     promptTokensSaved: route.promptTokensSaved,
-    savedUsd: route.savedUsd ?? 0,
     lastSeen: at,
   })
 }

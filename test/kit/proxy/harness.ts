@@ -171,7 +171,6 @@ export const startHarness = async (
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry),
     fault: (kind, error, data) => faults.push({ kind, error, data }),
-    savedUsd: () => null,
     limits: LIMITS,
     trace: null,
     asksForUsage: false,

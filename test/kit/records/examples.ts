@@ -137,7 +137,6 @@ export const exampleOutcome = (changes: Partial<RouteOutcome> = {}): RouteOutcom
   reason: null,
   confidence: -0.01,
   promptTokensSaved: 790,
-  savedUsd: 0.5,
   ...changes,
 })
 

@@ -104,7 +104,6 @@ describe('what is none', () => {
           reason: null,
           confidence: 1,
           promptTokensSaved: 0,
-          savedUsd: 0,
         },
       })),
     ],

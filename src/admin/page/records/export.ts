@@ -50,7 +50,6 @@ const FIGURES: Record<string, Figure> = {
   promptTokens: ({ usage }) => usage && tokenCounts(usage).input,
   answerTokens: ({ usage }) => usage && tokenCounts(usage).output,
   chargeUsd: (record, { chargeOf }) => chargeOf(record),
-  savedUsd: ({ route }) => route?.savedUsd ?? null,
 }
 
 const figuresOf = (record: StoredRecord, options: ExportOptions) =>

@@ -167,13 +167,7 @@ const routeFigures = ({ route }: StoredRecord): FigureProps[] =>
           ? []
           : [{ name: 'Confidence', value: route.confidence.toFixed(4), note: 'log-probability' }]),
         ...(route.outcome === 'answered'
-          ? [
-              { name: 'Prompt tokens saved', value: whole(route.promptTokensSaved) },
-              {
-                name: 'Saved, before costs',
-                value: route.savedUsd === null ? 'not known' : usd(route.savedUsd),
-              },
-            ]
+          ? [{ name: 'Prompt tokens saved', value: whole(route.promptTokensSaved) }]
           : []),
       ]
 

@@ -145,7 +145,6 @@ export const templateTotals = schema.table('template_totals', {
   answered: whole('answered').notNull().default(0),
   forwarded: whole('forwarded').notNull().default(0),
   promptTokensSaved: doublePrecision('prompt_tokens_saved').notNull().default(0),
-  savedUsd: doublePrecision('saved_usd').notNull().default(0),
   lastSeen: whole('last_seen'),
 })
 

@@ -117,7 +117,6 @@ export const templateTotals = sqliteTable('template_totals', {
   answered: integer('answered').notNull().default(0),
   forwarded: integer('forwarded').notNull().default(0),
   promptTokensSaved: integer('prompt_tokens_saved').notNull().default(0),
-  savedUsd: real('saved_usd').notNull().default(0),
   lastSeen: integer('last_seen'),
 })
 

@@ -32,7 +32,6 @@ const FALLBACK = 0.1
 /** of those that the lora was not asked */
 const AUDITED = 0.15
 /** A power of two, so that a sum is the same in any order. */
-const SAVED_USD = 2 ** -13
 
 /** A logged exchange of the day, and the template that the worker finds in it. */
 export interface DayRecord extends ExchangeRecord {
@@ -92,7 +91,6 @@ const routeIn = (random: Random, template: number, status: number): RouteOutcome
     lora: loraAt(template),
     confidence: -0.01 - random(),
     promptTokensSaved: 0,
-    savedUsd: null,
   }
   if (drawn < ANSWERED)
     return {
@@ -100,7 +98,6 @@ const routeIn = (random: Random, template: number, status: number): RouteOutcome
       outcome: 'answered',
       reason: null,
       promptTokensSaved: 1_180,
-      savedUsd: SAVED_USD,
     }
   if (drawn < ANSWERED + FALLBACK)
     return { ...route, outcome: 'fallback', reason: 'low-confidence' }
