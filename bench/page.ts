@@ -31,7 +31,7 @@ const size = {
 }
 
 const fill = async (dataDir: string): Promise<string> => {
-  const store = await openLocalStore({ dataDir }, Date.now)
+  const store = await openLocalStore({ dataDir })
   await fillStore(store, { ...size, from: Date.now() - size.records * MINUTE_MS })
   const [newest] = (await store.internalizations.list({ recordIds: false })).slice(-1)
   await store.close()

@@ -92,7 +92,7 @@ const placeOf = (id: string): number => Number(id.split('-')[1]) - 1
 
 /** @param now milliseconds since the epoch, the end of the month */
 export const fillSampleMonth = async (dataDir: string, now: number): Promise<void> => {
-  const store = await openLocalStore({ dataDir }, Date.now)
+  const store = await openLocalStore({ dataDir })
   const versions = PROMPTS.map((_, place) => `version-${place + 1}`)
   await store.templates.upsert(
     versions.map((version) => ({ ...exampleTemplate(version), model: MODEL }))

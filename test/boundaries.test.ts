@@ -30,7 +30,6 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/store/log',
     'src/store/common',
     'src/store/store.ts',
-    'src/store/lost-lease.ts',
     'src/errors.ts',
     'src/package-folder.ts',
     'src/timers.ts',
@@ -105,11 +104,6 @@ const RULES: Record<string, Rule> = {
   'src/engine': { ours: ['src/openai', 'src/errors.ts'], packages: [], node: false },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
   'src/store/json-snapshot.ts': { ours: ['src/store/store.ts'], packages: [], node: false },
-  'src/store/lost-lease.ts': {
-    ours: ['src/store/store.ts', 'src/errors.ts'],
-    packages: [],
-    node: false,
-  },
   // knows no database
   'src/store/log': {
     ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts', 'src/random.ts'],

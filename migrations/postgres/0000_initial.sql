@@ -129,7 +129,7 @@ CREATE TABLE "promptintern"."leases" (
 	"name" text PRIMARY KEY NOT NULL,
 	"epoch" bigint NOT NULL,
 	"holder" text NOT NULL,
-	"ends_at" timestamp with time zone NOT NULL
+	"ends_at" bigint NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "promptintern"."log_end" (

@@ -7,7 +7,7 @@ CREATE TABLE `bodies` (
 	`response` blob
 );
 --> statement-breakpoint
-CREATE INDEX `bodies_day` ON `bodies` (`day`);--> statement-breakpoint
+CREATE INDEX `bodies_day` ON `bodies` (`day`,`sequence`);--> statement-breakpoint
 CREATE TABLE `dictionaries` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`day` integer NOT NULL,
@@ -16,6 +16,7 @@ CREATE TABLE `dictionaries` (
 );
 --> statement-breakpoint
 CREATE INDEX `dictionaries_day` ON `dictionaries` (`day`);--> statement-breakpoint
+CREATE INDEX `dictionaries_retired` ON `dictionaries` (`day`) WHERE is_retired;--> statement-breakpoint
 CREATE TABLE `evaluations` (
 	`internalization_id` text NOT NULL,
 	`arm` integer NOT NULL,
@@ -65,7 +66,7 @@ CREATE TABLE `field_rules` (
 );
 --> statement-breakpoint
 CREATE TABLE `history` (
-	`id` integer PRIMARY KEY NOT NULL,
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`internalization_id` text NOT NULL,
 	`at` integer NOT NULL,
 	`from_state` text,
@@ -122,7 +123,7 @@ CREATE TABLE `key_spend` (
 	`key_id` text NOT NULL,
 	`day` integer NOT NULL,
 	`requests` integer NOT NULL,
-	`tokens` integer NOT NULL,
+	`tokens` real NOT NULL,
 	`usd` real NOT NULL,
 	PRIMARY KEY(`key_id`, `day`)
 );
@@ -193,7 +194,7 @@ CREATE TABLE `records` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `records_id_unique` ON `records` (`id`);--> statement-breakpoint
-CREATE INDEX `records_day` ON `records` (`day`);--> statement-breakpoint
+CREATE INDEX `records_day` ON `records` (`day`,`sequence`);--> statement-breakpoint
 CREATE INDEX `records_template` ON `records` (`template_version`,`sequence`) WHERE template_version is not null;--> statement-breakpoint
 CREATE INDEX `records_tenant` ON `records` (`tenant_number`,`sequence`);--> statement-breakpoint
 CREATE INDEX `records_outcome` ON `records` (`outcome`,`sequence`);--> statement-breakpoint
@@ -226,7 +227,7 @@ CREATE TABLE `template_totals` (
 	`bought` integer DEFAULT 0 NOT NULL,
 	`answered` integer DEFAULT 0 NOT NULL,
 	`forwarded` integer DEFAULT 0 NOT NULL,
-	`prompt_tokens_saved` integer DEFAULT 0 NOT NULL,
+	`prompt_tokens_saved` real DEFAULT 0 NOT NULL,
 	`last_seen` integer
 );
 --> statement-breakpoint

@@ -74,7 +74,7 @@ describe('admin API', () => {
     refreshes = 0
     faults = []
     dataDir = mkdtempSync(join(tmpdir(), 'admin-'))
-    store = await openLocalStore({ dataDir }, Date.now)
+    store = await openLocalStore({ dataDir })
     await store.templates.upsert([exampleTemplate()])
     app = adminApp(
       store,

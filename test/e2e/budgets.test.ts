@@ -113,7 +113,7 @@ const behaves = (open: (folder: string) => Promise<Place>): void => {
 describe('two proxies on one data directory', () => {
   behaves(async (folder) => {
     const dataDir = join(folder, 'data')
-    return { env: { DATA_DIR: dataDir }, store: await openSqlite({ dataDir }, Date.now) }
+    return { env: { DATA_DIR: dataDir }, store: await openSqlite({ dataDir }) }
   })
 })
 

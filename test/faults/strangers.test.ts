@@ -110,7 +110,7 @@ const HEAP_MB = 160
 
 /** A log in which one body of 3.9 MB is that of many records: on disk it is there once. */
 const fillWithLargeBodies = async (dataDir: string): Promise<void> => {
-  const store = await openLocalStore({ dataDir }, Date.now)
+  const store = await openLocalStore({ dataDir })
   const content = randomBytes(1_950_000).toString('hex')
   const request = JSON.stringify({ model: 'm', messages: [{ role: 'user', content }] })
   for (let i = 0; i < BODIES; i++)

@@ -65,7 +65,7 @@ export const openPage = async (
   const dataDir = mkdtempSync(join(tmpdir(), 'page-'))
   const clock = { now: 50_000 }
   const now = (): number => clock.now
-  const store = await openLocalStore({ dataDir }, now)
+  const store = await openLocalStore({ dataDir })
   const faults: unknown[] = []
   const onFault = (error: unknown): void => void faults.push(error)
   const app = adminApp(store, now, { onFault, ...changes }, environment)

@@ -73,7 +73,7 @@ describe('a decision of the admin API', () => {
 
   beforeEach(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'rollback-'))
-    store = await openLocalStore({ dataDir }, Date.now)
+    store = await openLocalStore({ dataDir })
     await store.templates.upsert([TEMPLATE])
     await store.internalizations.create(approved('a'))
     engine = new HeldLora()

@@ -25,7 +25,7 @@ const append = (store: Store, ...numbers: number[]): Promise<void> =>
   store.records.append(batchOf(numbers.map((number) => exampleRecord(number))))
 
 const numberOf = async (store: Store): Promise<number> =>
-  (await store.records.list({ limit: 1000 })).length
+  (await store.records.list({ limit: 100_000 })).length
 
 const eventually = async (holds: () => Promise<boolean>): Promise<void> => {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))

@@ -80,7 +80,7 @@ const sqliteThreads = (): Promise<Threads> => {
   writeFileSync(file, '')
   return Promise.resolve({
     open: (options) => openSqliteStore({ dataDir }, options),
-    openLocal: () => openSqlite({ dataDir }, Date.now),
+    openLocal: () => openSqlite({ dataDir }),
     openNowhere: () => openSqliteStore({ dataDir: file }),
     nowhere: file,
     opening: openingScript('sqlite', { dataDir }),
@@ -103,7 +103,7 @@ const postgresThreads = async (): Promise<Threads> => {
 
 const openingScript = (kind: LocalStore['kind'], options: object): string =>
   `import { openLocalStore } from './src/store/${kind}/local.ts'
-   const store = await openLocalStore(${JSON.stringify(options)}, Date.now)`
+   const store = await openLocalStore(${JSON.stringify(options)})`
 
 /** Two stores with a thread each, opened at the same moment on new data. */
 const testThreads = (prepare: () => Promise<Threads>): void => {

@@ -85,11 +85,8 @@ export class WorkerHarness {
   }
 
   static async open(folder: string, options: Partial<FakeBackendOptions>): Promise<WorkerHarness> {
-    const clock = { now: () => BEGINNING }
-    const store = await openLocalStore({ dataDir: folder }, () => clock.now())
-    const harness = new WorkerHarness(folder, store, await openHost(folder, options))
-    clock.now = () => harness.now
-    return harness
+    const store = await openLocalStore({ dataDir: folder })
+    return new WorkerHarness(folder, store, await openHost(folder, options))
   }
 
   async close(): Promise<void> {

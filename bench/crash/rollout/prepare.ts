@@ -61,7 +61,7 @@ const withNarrowBorder = (row: Internalization): Internalization => {
 }
 
 const narrowBorder = async (dataDir: string, id: string): Promise<void> => {
-  const store = await openLocalStore({ dataDir }, Date.now)
+  const store = await openLocalStore({ dataDir })
   const row = await store.internalizations.get(id)
   await store.internalizations.save(withNarrowBorder(row!), 'admin', Date.now())
   await store.close()

@@ -12,7 +12,8 @@ import {
 } from '../../core/log/traffic-hours.ts'
 import type { EarlyAnswers } from '../../core/route/early.ts'
 import { earlyNames, type Totals } from '../log/counts.ts'
-import type { CommonConnection, Database, Sql, Tables } from './connection.ts'
+import type { CommonConnection, Database, Sql } from './connection.ts'
+import type { Tables } from './tables.ts'
 import { oneRow } from './rows.ts'
 
 const ADD = `insert into promptintern.revisions as known (name, value) values ($1, $2)

@@ -5,13 +5,8 @@ import type { HistoryEntry, Internalization } from '../../core/internalization/i
 import { AppError } from '../../errors.ts'
 import { inChunks } from '../log/chunks.ts'
 import type { EvaluationRow, InternalizationStore } from '../store.ts'
-import {
-  RECORD_LISTS,
-  type CommonConnection,
-  type Database,
-  type RecordLists,
-  type Tables,
-} from './connection.ts'
+import type { CommonConnection, Database } from './connection.ts'
+import { RECORD_LISTS, type RecordLists, type Tables } from './tables.ts'
 import { raiseRevision, readRevision } from './counters.ts'
 import { removeRouteOf } from './routes.ts'
 

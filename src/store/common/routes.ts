@@ -4,7 +4,8 @@
  */
 import { and, asc, eq, ne, type SQL } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
-import type { CommonConnection, Database, Tables } from './connection.ts'
+import type { CommonConnection, Database } from './connection.ts'
+import type { Tables } from './tables.ts'
 import { raiseRevision, readRevision, ROUTES_LOCK } from './counters.ts'
 
 const REVISION = 'routes'

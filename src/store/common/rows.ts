@@ -2,12 +2,22 @@
 import { inChunks } from '../log/chunks.ts'
 import type { Sql, SqlValue } from './connection.ts'
 
+/** Longer texts would take megabytes for all numbers of rows. */
+const MAX_KNOWN_ROWS = 64
+const known = new Map<string, string>()
+
 /** @returns `($1, $2), ($3, $4)` */
-const groups = (rows: number, columns: number): string =>
-  Array.from({ length: rows }, (_row, row) => {
+const groups = (rows: number, columns: number): string => {
+  const key = `${rows} ${columns}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const text = Array.from({ length: rows }, (_row, row) => {
     const places = Array.from({ length: columns }, (_column, at) => `$${row * columns + at + 1}`)
     return `(${places.join(',')})`
   }).join(',')
+  if (rows <= MAX_KNOWN_ROWS) known.set(key, text)
+  return text
+}
 
 /** @param into `insert into … (…)`, with as many columns as each row has values @returns how many were inserted */
 export const insertRows = async (
@@ -17,7 +27,7 @@ export const insertRows = async (
   onConflict = ''
 ): Promise<number> => {
   let inserted = 0
-  for (const chunk of inChunks(rows)) {
+  for (const chunk of inChunks(rows, sql.rowsOfInsert)) {
     const text = `${into} values ${groups(chunk.length, chunk[0]!.length)} ${onConflict}`
     inserted += (await sql(text, chunk.flat())).changed
   }

@@ -1,7 +1,8 @@
 /** Small blobs by name. */
 import { asc, eq, sql, type SQL } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
-import type { CommonConnection, Tables } from './connection.ts'
+import type { CommonConnection } from './connection.ts'
+import type { Tables } from './tables.ts'
 
 /** The databases count characters, and `prefix.length` UTF-16 units. */
 const beginsWith = ({ name }: Tables['snapshots'], prefix: string): SQL =>

@@ -3,7 +3,8 @@ import { and, asc, eq, sql } from 'drizzle-orm'
 import { AppError } from '../../errors.ts'
 import { NOTHING } from '../log/counts.ts'
 import type { TemplateStore } from '../store.ts'
-import type { CommonConnection, Database, Tables } from './connection.ts'
+import type { CommonConnection, Database } from './connection.ts'
+import type { Tables } from './tables.ts'
 
 const mustExist = async (tx: Database, { templates }: Tables, version: string): Promise<void> => {
   if ((await tx.$count(templates, eq(templates.version, version))) === 0)

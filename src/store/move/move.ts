@@ -1,25 +1,27 @@
 /**
  * Moves the data of a SQLite database to PostgreSQL: table by table, a page in a transaction, which also writes how far
  * the table is. An interrupted move goes on where it was, also after a crash. The target opens for proxies when all
- * tables have the same count and digest in both databases.
+ * tables have the same count and digest in both databases. Nothing is written to the source, and while it is open no
+ * other process can open it, so all reads see the same rows. Rows keep their ids and places, so every cursor that is
+ * stored somewhere (the detector's in the log, the webhook's in the history) points at the same row.
  */
 import { createHash } from 'node:crypto'
+import { getTableColumns, getTableName, sql } from 'drizzle-orm'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { AppError } from '../../errors.ts'
 import { oneRow } from '../common/rows.ts'
 import { openPool, type Connection, type Transaction } from '../postgres/base/database.ts'
 import { migrate, MIGRATION_LOCK, MOVE_TABLE } from '../postgres/base/migrate.ts'
-import { SCHEMA_NAME } from '../postgres/base/schema.ts'
+import { SCHEMA_NAME, tables as targetTables } from '../postgres/base/schema.ts'
 import { placeOf, type ServerOptions } from '../postgres/base/server-options.ts'
 import {
-  BEFORE_ALL,
-  columnsOf,
-  COPIED,
-  openSource,
-  pagesOf,
-  rowsUntil,
-  type CopiedTable,
-  type MoveSource,
-} from './source.ts'
+  openDatabase,
+  type Connection as SourceConnection,
+  type Database,
+} from '../sqlite/base/database.ts'
+import { databasePath } from '../sqlite/base/database-path.ts'
+import { tables as sourceTables } from '../sqlite/base/schema.ts'
 
 export interface MoveOptions {
   /** data directory with the SQLite database */
@@ -42,8 +44,6 @@ export interface Compared {
 export interface MoveReport {
   /** rows that this call copied; an earlier call may have copied the others */
   copied: number
-  /** whether an earlier call had begun */
-  resumed: boolean
   tables: Record<string, Compared>
   /** tables that are not the same; 0 after a move that succeeded */
   differences: number
@@ -51,12 +51,143 @@ export interface MoveReport {
 
 type Tell = (rows: number) => void
 
-const rowsOf = ({ counts }: MoveSource): number =>
-  [...counts.values()].reduce((sum, count) => sum + count, 0)
+/** A table whose rows are copied; both databases have the same columns. */
+interface CopiedTable {
+  name: string
+  from: SQLiteTable
+  to: PgTable
+  columns: [string, PgColumn][]
+}
+
+/** In the order of their description, which suits foreign keys. Leases are of the source's workers, which are stopped. */
+const { leases: _leases, ...withoutLeases } = targetTables
+const COPIED: readonly CopiedTable[] = Object.entries(withoutLeases).map(([name, to]) => ({
+  name: getTableName(to),
+  from: sourceTables[name as keyof typeof withoutLeases] as unknown as SQLiteTable,
+  to,
+  columns: Object.entries(getTableColumns(to)),
+}))
+
+interface MoveSource {
+  /** rows by table */
+  counts: ReadonlyMap<string, number>
+  /** ids that were given to rows, by table; those of deleted rows count */
+  ends: ReadonlyMap<string, number>
+  /** Changes with the rows. An unfinished move goes on only with the source that it began with. */
+  print: string
+  /** @throws AppError `store-unavailable` with advice, also for JSON that cannot be read */
+  read: <T>(work: (db: Database) => Promise<T>) => Promise<T>
+}
+
+const countIn = async (
+  { $client }: Database,
+  table: string,
+  last = Number.MAX_SAFE_INTEGER
+): Promise<number> => {
+  const text = `select count(*) from ${table} where rowid <= ?`
+  return Number(oneRow((await $client.execute({ sql: text, args: [last] })).rows)[0])
+}
+
+/** @throws AppError `store-unavailable` */
+const survey = async (connection: SourceConnection, dataDir: string): Promise<MoveSource> => {
+  const read: MoveSource['read'] = (work) =>
+    connection.read((db) =>
+      work(db).catch((cause: unknown) => {
+        if (!(cause instanceof SyntaxError)) throw cause
+        const message = `database ${databasePath(dataDir)}: it has a damaged row: restore a backup, and move the restored database`
+        throw new AppError('store-unavailable', message, { cause })
+      })
+    )
+  return read(async (db) => {
+    const counts = new Map<string, number>()
+    for (const { name } of COPIED) counts.set(name, await countIn(db, name))
+    const pairsOf = async (table: string, value: string): Promise<[string, number][]> => {
+      const { rows } = await db.$client.execute(`select name, ${value} from ${table} order by name`)
+      return rows.map((row) => [String(row[0]), Number(row[1])])
+    }
+    const ends = await pairsOf('sqlite_sequence', 'seq')
+    // every decision raises a revision, and every record the end of the log
+    const changes = await pairsOf('revisions', 'value')
+    const text = JSON.stringify([[...counts], ends, changes])
+    const print = createHash('sha256').update(text).digest('hex')
+    return { counts, ends: new Map(ends), print, read }
+  })
+}
+
+/** A time may have fractions in SQLite, and a text U+0000; PostgreSQL's store writes neither. */
+const fitted = (column: PgColumn, value: unknown): unknown => {
+  const type = column.getSQLType()
+  if (typeof value === 'number' && (type === 'bigint' || type === 'integer'))
+    return Math.floor(value)
+  if (typeof value === 'string' && type === 'text') return value.replaceAll('\0', '\uFFFD')
+  return value
+}
+
+/** Before the first row: row ids are the keys of some tables, and may be 0 or less. */
+const BEFORE_ALL = Number.MIN_SAFE_INTEGER
+
+/** of one transaction */
+const PAGE_ROWS = 500
+/** of all rows of a page but its last one; characters of texts */
+const PAGE_BYTES = 8 * 2 ** 20
+
+/** @returns row id at which the page behind another one ends; null behind the last row */
+const pageEnd = async (
+  { $client }: Database,
+  { name, columns }: CopiedTable,
+  after: number
+): Promise<number | null> => {
+  const size = columns.map(([, column]) => `coalesce(length("${column.name}"), 0)`).join(' + ')
+  const { rows } = await $client.execute({
+    sql: `select max(id) from (
+        select id, sum(bytes) over (order by id) - bytes as before from (
+          select rowid as id, ${size} as bytes from ${name}
+          where rowid > ? order by rowid limit ${PAGE_ROWS}
+        )
+      ) where before < ${PAGE_BYTES}`,
+    args: [after],
+  })
+  const end = oneRow(rows)[0]
+  return end === null ? null : Number(end)
+}
+
+interface Page {
+  /** as the target has them */
+  rows: Record<string, unknown>[]
+  /** row id of the last one */
+  end: number
+}
+
+/** The pages of a table behind a row id. */
+async function* pagesOf(
+  { read }: MoveSource,
+  table: CopiedTable,
+  after: number
+): AsyncGenerator<Page> {
+  for (let reached = after; ;) {
+    const from = reached
+    const page = await read(async (db): Promise<Page | null> => {
+      const end = await pageEnd(db, table, from)
+      if (end === null) return null
+      const found = await db
+        .select()
+        .from(table.from)
+        .where(sql`rowid > ${from} and rowid <= ${end}`)
+        .orderBy(sql`rowid`)
+      const rows = found.map((row) =>
+        Object.fromEntries(table.columns.map(([name, column]) => [name, fitted(column, row[name])]))
+      )
+      return { rows, end }
+    })
+    if (page === null) return
+    yield page
+    reached = page.end
+  }
+}
 
 /** One statement at a time. */
 const POOL_SIZE = 2
-const TABLE = `${SCHEMA_NAME}.${MOVE_TABLE}`
+const PROGRESS = `${SCHEMA_NAME}.${MOVE_TABLE}`
 /** The row of the table of progress that tells the source. */
 const SOURCE = 'source'
 
@@ -65,10 +196,8 @@ const nameOf = (table: string): string => `${SCHEMA_NAME}."${table}"`
 const requireEmpty = async ({ $client }: Transaction, place: string): Promise<void> => {
   const filled: string[] = []
   for (const { name } of COPIED) {
-    const { rows } = await $client.query<{ isFilled: boolean }>(
-      `select exists(select 1 from ${nameOf(name)}) as "isFilled"`
-    )
-    if (oneRow(rows).isFilled) filled.push(name)
+    const { rows } = await $client.query(`select 1 from ${nameOf(name)} limit 1`)
+    if (rows.length > 0) filled.push(name)
   }
   if (filled.length > 0)
     throw new AppError(
@@ -77,6 +206,16 @@ const requireEmpty = async ({ $client }: Transaction, place: string): Promise<vo
         `schema ${SCHEMA_NAME} with its data`
     )
 }
+
+const reach = (
+  { $client }: Transaction,
+  part: string,
+  reached: string | number
+): Promise<unknown> =>
+  $client.query(
+    `insert into ${PROGRESS} values ($1, $2) on conflict (part) do update set reached = excluded.reached`,
+    [part, String(reached)]
+  )
 
 /**
  * Begins a move into an empty database, or goes on with one that was interrupted.
@@ -88,111 +227,79 @@ const beginMove = (
   { print }: MoveSource,
   place: string
 ): Promise<Map<string, number>> =>
-  write(
-    async (tx) => {
-      const { $client } = tx
-      const { rows: known } = await $client.query<{ exists: boolean }>(
-        'select to_regclass($1) is not null as exists',
-        [TABLE]
+  write(async (tx) => {
+    const { $client } = tx
+    await $client.query(MIGRATION_LOCK)
+    const { rows: known } = await $client.query<{ exists: boolean }>(
+      'select to_regclass($1) is not null as exists',
+      [PROGRESS]
+    )
+    if (!oneRow(known).exists) {
+      await requireEmpty(tx, place)
+      await $client.query(`create table ${PROGRESS} (part text primary key, reached text not null)`)
+      await reach(tx, SOURCE, print)
+    }
+    const { rows } = await $client.query<{ part: string; reached: string }>(
+      `select part, reached from ${PROGRESS}`
+    )
+    const reached = new Map(rows.map((row) => [row.part, row.reached]))
+    if (reached.get(SOURCE) !== print)
+      throw new AppError(
+        'conflict',
+        `database ${place}: it has an unfinished move of another database, or the source has changed since ` +
+          `the move began: drop the schema ${SCHEMA_NAME}, and move again`
       )
-      if (!oneRow(known).exists) {
-        await requireEmpty(tx, place)
-        await $client.query(`create table ${TABLE} (part text primary key, reached text not null)`)
-        await $client.query(`insert into ${TABLE} values ($1, $2)`, [SOURCE, print])
-      }
-      const { rows } = await $client.query<{ part: string; reached: string }>(
-        `select part, reached from ${TABLE}`
-      )
-      const reached = new Map(rows.map((row) => [row.part, row.reached]))
-      if (reached.get(SOURCE) !== print)
-        throw new AppError(
-          'conflict',
-          `database ${place}: it has an unfinished move of another database, or the source has changed since ` +
-            `the move began: drop the schema ${SCHEMA_NAME}, and move again`
-        )
-      reached.delete(SOURCE)
-      return new Map([...reached].map(([part, last]) => [part, Number(last)]))
-    },
-    { first: MIGRATION_LOCK }
-  )
-
-/** In the transaction of the rows. @throws AppError `conflict` when another process moves, too */
-const advance = async (
-  { $client }: Transaction,
-  part: string,
-  from: number,
-  to: number
-): Promise<void> => {
-  const { rowCount: written } = await $client.query(
-    `insert into ${TABLE} as known values ($1, $2)
-      on conflict (part) do update set reached = excluded.reached where known.reached = $3`,
-    [part, String(to), String(from)]
-  )
-  if (written !== 1)
-    throw new AppError('conflict', 'another process is running the same move: stop one of them')
-}
-
-/** @param after row id that is reached */
-const copyTable = async (
-  source: MoveSource,
-  { write }: Connection,
-  table: CopiedTable,
-  { after, tell }: { after: number; tell: Tell }
-): Promise<void> => {
-  let reached = after
-  for await (const { rows, end } of pagesOf(source, table, after)) {
-    const from = reached
-    await write(async (tx) => {
-      // identities are given, so that places stay what they are
-      await tx.insert(table.to).overridingSystemValue().values(rows)
-      await advance(tx, table.name, from, end)
-    })
-    reached = end
-    tell(rows.length)
-  }
-}
-
-/** Columns whose values are given in order, by table; SQLite keeps their ends where rows may be deleted. */
-const IDENTITIES = { pairs: 'place', feedback: 'place', history: 'id', dictionaries: 'id' }
+    reached.delete(SOURCE)
+    return new Map([...reached].map(([part, last]) => [part, Number(last)]))
+  })
 
 /** New rows get numbers behind all that were ever given: a cursor may stand behind the last row. */
 const setEnds = ({ write }: Connection, { ends }: MoveSource): Promise<void> =>
   write(async ({ $client }) => {
-    for (const [table, column] of Object.entries(IDENTITIES))
-      await $client.query(
-        `select setval(pg_get_serial_sequence($1, $2), last) from
-          (select greatest($3::bigint, max(${column})) as last from ${nameOf(table)}) as ends
-          where last > 0`,
-        [nameOf(table), column, ends.get(table) ?? 0]
-      )
+    for (const { name, columns } of COPIED)
+      for (const [, column] of columns)
+        if (column.generatedIdentity !== undefined)
+          await $client.query(
+            `select setval(pg_get_serial_sequence($1, $2), last) from
+              (select greatest($3::bigint, max(${column.name})) as last from ${nameOf(name)}) as ends
+              where last > 0`,
+            [nameOf(name), column.name, ends.get(name) ?? 0]
+          )
   })
 
+/** @returns how many rows were copied */
 const copyAll = async (
   source: MoveSource,
   target: Connection,
-  { server, onProgress }: MoveOptions
-): Promise<Pick<MoveReport, 'copied' | 'resumed'>> => {
-  const reached = await beginMove(target, source, placeOf(server))
-  const all = rowsOf(source)
-  let before = 0
-  for (const [part, last] of reached) before += await rowsUntil(source, part, last)
+  place: string,
+  tell: Tell
+): Promise<number> => {
+  const reached = await beginMove(target, source, place)
+  for (const [part, last] of reached) tell(await source.read((db) => countIn(db, part, last)))
   let copied = 0
-  const tell: Tell = (rows) => {
-    copied += rows
-    onProgress?.('copying', before + copied, all)
-  }
-  tell(0)
   for (const table of COPIED)
-    await copyTable(source, target, table, { after: reached.get(table.name) ?? BEFORE_ALL, tell })
+    for await (const { rows, end } of pagesOf(
+      source,
+      table,
+      reached.get(table.name) ?? BEFORE_ALL
+    )) {
+      await target.write(async (tx) => {
+        // identities are given, so that places stay what they are
+        await tx.insert(table.to).overridingSystemValue().values(rows)
+        await reach(tx, table.name, end)
+      })
+      copied += rows.length
+      tell(rows.length)
+    }
   await setEnds(target, source)
-  return { copied, resumed: reached.size > 0 }
+  return copied
 }
 
 const MASK = 2n ** 128n - 1n
 
-/** Of rows in any order. */
+/** Of rows in any order: two tables with the same count and sum have the same rows. */
 class Digest {
-  private sum = 0n
+  sum = 0n
   count = 0
 
   /** @param values of the columns in the order of the target */
@@ -204,36 +311,18 @@ class Digest {
     this.sum = (this.sum + BigInt(`0x${hash}`)) & MASK
     this.count++
   }
-
-  /** Two tables with the same count and digest have the same rows. */
-  equals(other: Digest): boolean {
-    return this.count === other.count && this.sum === other.sum
-  }
-}
-
-const digestOfSource = async (
-  source: MoveSource,
-  table: CopiedTable,
-  tell: Tell
-): Promise<Digest> => {
-  const digest = new Digest()
-  const names = columnsOf(table).map(([name]) => name)
-  for await (const { rows } of pagesOf(source, table, BEFORE_ALL)) {
-    for (const row of rows) digest.add(names.map((name) => row[name]))
-    tell(rows.length)
-  }
-  return digest
 }
 
 const FETCHED_ROWS = 200
 
-const digestOfTarget = ({ readTogether }: Connection, table: CopiedTable): Promise<Digest> =>
+const digestOfTarget = (
+  { readTogether }: Connection,
+  { name, columns }: CopiedTable
+): Promise<Digest> =>
   readTogether(async ({ $client }) => {
     const digest = new Digest()
-    const columns = columnsOf(table).map(([, { name }]) => `"${name}"`)
-    await $client.query(
-      `declare moved no scroll cursor for select ${columns.join(', ')} from ${nameOf(table.name)}`
-    )
+    const list = columns.map(([, column]) => `"${column.name}"`).join(', ')
+    await $client.query(`declare moved no scroll cursor for select ${list} from ${nameOf(name)}`)
     for (;;) {
       const text = `fetch ${FETCHED_ROWS} from moved`
       const { rows } = await $client.query<unknown[]>({ text, rowMode: 'array' })
@@ -245,21 +334,18 @@ const digestOfTarget = ({ readTogether }: Connection, table: CopiedTable): Promi
 const compareAll = async (
   source: MoveSource,
   target: Connection,
-  { onProgress }: MoveOptions
-): Promise<Record<string, Compared>> => {
-  const all = rowsOf(source)
-  let done = 0
-  const tell: Tell = (rows) => onProgress?.('comparing', (done += rows), all)
-  tell(0)
-  const tables: Record<string, Compared> = {}
+  tell: Tell
+): Promise<MoveReport['tables']> => {
+  const tables: MoveReport['tables'] = {}
   for (const table of COPIED) {
-    const ours = await digestOfSource(source, table, tell)
-    const theirs = await digestOfTarget(target, table)
-    tables[table.name] = {
-      source: ours.count,
-      target: theirs.count,
-      same: ours.equals(theirs),
+    const ours = new Digest()
+    for await (const { rows } of pagesOf(source, table, BEFORE_ALL)) {
+      for (const row of rows) ours.add(table.columns.map(([name]) => row[name]))
+      tell(rows.length)
     }
+    const theirs = await digestOfTarget(target, table)
+    const same = ours.count === theirs.count && ours.sum === theirs.sum
+    tables[table.name] = { source: ours.count, target: theirs.count, same }
   }
   return tables
 }
@@ -267,29 +353,36 @@ const compareAll = async (
 const moveBetween = async (
   source: MoveSource,
   target: Connection,
-  options: MoveOptions
+  { server, verifyOnly = false, onProgress }: MoveOptions
 ): Promise<MoveReport> => {
-  const { verifyOnly = false } = options
-  await migrate(target, placeOf(options.server), { moves: true, readOnly: verifyOnly })
-  const done = verifyOnly ? { copied: 0, resumed: false } : await copyAll(source, target, options)
-  const tables = await compareAll(source, target, options)
+  const place = placeOf(server)
+  await migrate(target, place, { moves: true, readOnly: verifyOnly })
+  const all = [...source.counts.values()].reduce((sum, count) => sum + count, 0)
+  const begin = (step: 'copying' | 'comparing'): Tell => {
+    let done = 0
+    const tell: Tell = (rows) => onProgress?.(step, (done += rows), all)
+    tell(0)
+    return tell
+  }
+  const copied = verifyOnly ? 0 : await copyAll(source, target, place, begin('copying'))
+  const tables = await compareAll(source, target, begin('comparing'))
   const differences = Object.values(tables).filter(({ same }) => !same).length
   // opens the database to proxies
   if (differences === 0 && !verifyOnly)
-    await target.write(({ $client }) => $client.query(`drop table ${TABLE}`))
-  return { ...done, tables, differences }
+    await target.write(({ $client }) => $client.query(`drop table ${PROGRESS}`))
+  return { copied, tables, differences }
 }
 
 /**
- * @throws AppError `conflict` when the source is in use, or the target has other data; those of `openSource`
+ * @throws AppError `conflict` when the source is in use, or the target has other data; those of `openDatabase`
  * and `migrate`; `store-unavailable` when either fails meanwhile: then the same call goes on later
  */
 export const moveStore = async (options: MoveOptions): Promise<MoveReport> => {
-  const source = await openSource(options.from)
+  const source = await openDatabase({ dataDir: options.from, readOnly: true, alone: true })
   try {
     const target = openPool(options.server, POOL_SIZE)
     try {
-      return await moveBetween(source, target, options)
+      return await moveBetween(await survey(source, options.from), target, options)
     } finally {
       await target.close()
     }

@@ -1,33 +1,27 @@
 /** Spend of issued keys, and the slices of their limits that processes hold. */
 import { DAY_MS, dayOf } from '../../core/days.ts'
 import { setTimeout as delay } from 'node:timers/promises'
-import { and, eq, inArray, sql } from 'drizzle-orm'
 import {
   ABANDONED_MS,
   grantSlice,
   type Account,
-  type Levels,
   type SliceAsk,
   type SliceGrant,
 } from '../../core/keys/account.ts'
 import { firstDayOf } from '../../core/keys/issued-key.ts'
 import type { KeyStore } from '../store.ts'
-import type { Connection, Row, Transaction } from './base/database.ts'
-import { keyAccounts, keySlices } from './base/schema.ts'
+import type { CommonConnection, Sql } from '../common/connection.ts'
 import { oneRow } from '../common/rows.ts'
 import { valueIn } from '../../core/lists.ts'
-
-/** Milliseconds since the epoch when it is read, not when the transaction began to wait. */
-const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
 
 /**
  * Makes or locks the rows of the keys until the transaction ends: one process at a time cuts slices of a
  * key. In one order everywhere, or two transactions could each wait for a row of the other.
  */
-const LOCK = `insert into promptintern.key_accounts (key_id, filled_at)
-  select key_id, ${NOW} from unnest($1::text[]) as asked(key_id) order by key_id
+const lockAt = (now: string): string => `insert into promptintern.key_accounts (key_id, filled_at)
+  select key_id, ${now} from unnest($1::text[]) as asked(key_id) order by key_id
   on conflict (key_id) do update set key_id = excluded.key_id
-  returning key_id, requests, tokens, filled_at, ${NOW} as now`
+  returning key_id, requests, tokens, filled_at, ${now} as now, pg_current_xact_id()::text as xid`
 
 const ADD_SPEND = `with abandoned as (
     delete from promptintern.key_slices
@@ -64,15 +58,11 @@ interface Locked {
   tokens: number | null
   filled_at: number
   now: number
+  xid: string
 }
 
-const addSpend = async (
-  { $client }: Transaction,
-  holder: string,
-  asks: SliceAsk[],
-  now: number
-): Promise<void> => {
-  await $client.query(ADD_SPEND, [
+const addSpend = async (sql: Sql, holder: string, asks: SliceAsk[], now: number): Promise<void> => {
+  await sql(ADD_SPEND, [
     asks.map(({ keyId }) => keyId),
     dayOf(now),
     asks.map(({ spend }) => spend.requests),
@@ -84,11 +74,11 @@ const addSpend = async (
 }
 
 const readAccounts = async (
-  { $client }: Transaction,
+  sql: Sql,
   { holder, asks, locked }: { holder: string; asks: SliceAsk[]; locked: Locked[] },
   now: number
 ): Promise<Map<string, Account>> => {
-  const { rows } = await $client.query<{ key_id: string; spent: number; held: number }>(READ, [
+  const { rows } = await sql<{ key_id: string; spent: number; held: number }>(READ, [
     asks.map(({ keyId }) => keyId),
     asks.map(({ limits: { budget } }) => firstDayOf(budget?.period ?? 'day', now)),
     holder,
@@ -103,68 +93,29 @@ const readAccounts = async (
 }
 
 /** The rows are there, and locked. */
-const setLevels = async (
-  tx: Transaction,
-  rows: ({ keyId: string } & Levels)[],
-  now: number
-): Promise<void> => {
-  await tx
-    .insert(keyAccounts)
-    .values(rows.map((row) => ({ ...row, filledAt: now })))
-    .onConflictDoUpdate({
-      target: keyAccounts.keyId,
-      set: {
-        requests: sql`excluded.requests`,
-        tokens: sql`excluded.tokens`,
-        filledAt: sql`excluded.filled_at`,
-      },
-    })
-}
+const SET_LEVELS = `update promptintern.key_accounts as account
+  set requests = left_over.requests, tokens = left_over.tokens, filled_at = $4
+  from unnest($1::text[], $2::float8[], $3::float8[]) as left_over(key_id, requests, tokens)
+  where account.key_id = left_over.key_id`
+
+const REMOVE_SLICES = 'delete from promptintern.key_slices where key_id = any($1) and holder = $2'
+
+const SET_SLICES = `insert into promptintern.key_slices (key_id, holder, usd, renewed_at)
+  select key_id, $3, usd, $4 from unnest($1::text[], $2::float8[]) as held(key_id, usd)
+  on conflict (key_id, holder) do update set
+    usd = excluded.usd, renewed_at = excluded.renewed_at`
 
 const setSlices = async (
-  tx: Transaction,
+  sql: Sql,
   holder: string,
   slices: { keyId: string; usd: number }[],
   now: number
 ): Promise<void> => {
   const held = slices.filter(({ usd }) => usd > 0)
   const empty = slices.filter(({ usd }) => usd <= 0).map(({ keyId }) => keyId)
-  if (empty.length > 0)
-    await tx
-      .delete(keySlices)
-      .where(and(inArray(keySlices.keyId, empty), eq(keySlices.holder, holder)))
+  if (empty.length > 0) await sql(REMOVE_SLICES, [empty, holder])
   if (held.length > 0)
-    await tx
-      .insert(keySlices)
-      .values(held.map((slice) => ({ ...slice, holder, renewedAt: now })))
-      .onConflictDoUpdate({
-        target: [keySlices.keyId, keySlices.holder],
-        set: { usd: sql`excluded.usd`, renewedAt: sql`excluded.renewed_at` },
-      })
-}
-
-const renewAll = async (
-  tx: Transaction,
-  holder: string,
-  asks: SliceAsk[]
-): Promise<SliceGrant[]> => {
-  const keyIds = asks.map(({ keyId }) => keyId)
-  const { rows: locked } = await tx.$client.query<Locked>(LOCK, [keyIds])
-  const now = Math.max(...locked.map((row) => row.now))
-  await addSpend(tx, holder, asks, now)
-  const accounts = await readAccounts(tx, { holder, asks, locked }, now)
-  const decided = asks.map((ask) => ({
-    ...grantSlice(valueIn(accounts, ask.keyId), ask, now),
-    keptUsd: ask.keptUsd,
-  }))
-  const levels = decided.map(({ grant, levels: left }) => ({ keyId: grant.keyId, ...left }))
-  await setLevels(tx, levels, now)
-  const slices = decided.map(({ grant, keptUsd }) => ({
-    keyId: grant.keyId,
-    usd: keptUsd + grant.granted.usd,
-  }))
-  await setSlices(tx, holder, slices, now)
-  return decided.map(({ grant }): SliceGrant => grant)
+    await sql(SET_SLICES, [held.map(({ keyId }) => keyId), held.map(({ usd }) => usd), holder, now])
 }
 
 /** All of its statements were run. */
@@ -173,17 +124,43 @@ interface Renewal {
   grants: SliceGrant[]
 }
 
-const XID = 'select pg_current_xact_id()::text as xid'
+const renewAll = async (
+  sql: Sql,
+  { holder, asks, clock }: { holder: string; asks: SliceAsk[]; clock: string }
+): Promise<Renewal> => {
+  const { rows: locked } = await sql<Locked>(lockAt(clock), [asks.map(({ keyId }) => keyId)])
+  const now = Math.max(...locked.map((row) => row.now))
+  await addSpend(sql, holder, asks, now)
+  const accounts = await readAccounts(sql, { holder, asks, locked }, now)
+  const decided = asks.map((ask) => ({
+    ...grantSlice(valueIn(accounts, ask.keyId), ask, now),
+    keptUsd: ask.keptUsd,
+  }))
+  await sql(SET_LEVELS, [
+    decided.map(({ grant }) => grant.keyId),
+    decided.map(({ levels }) => levels.requests),
+    decided.map(({ levels }) => levels.tokens),
+    now,
+  ])
+  const slices = decided.map(({ grant, keptUsd }) => ({
+    keyId: grant.keyId,
+    usd: keptUsd + grant.granted.usd,
+  }))
+  await setSlices(sql, holder, slices, now)
+  return { xid: locked[0]!.xid, grants: decided.map(({ grant }) => grant) }
+}
+
 const STATUS = 'select pg_xact_status($1::xid8) as status'
 const STATUS_ATTEMPTS = 10
 const STATUS_PAUSE_MS = 200
 
 /** Whether a transaction whose commit was not answered has been committed; false where that cannot be told. */
-const isCommitted = async (read: Connection['read'], xid: string): Promise<boolean> => {
+const isCommitted = async (
+  { readSql }: Pick<CommonConnection, 'readSql'>,
+  xid: string
+): Promise<boolean> => {
   for (let attempt = 1; attempt <= STATUS_ATTEMPTS; attempt++) {
-    const { rows } = await read(({ $client }) =>
-      $client.query<{ status: string | null }>(STATUS, [xid])
-    )
+    const { rows } = await readSql((sql) => sql<{ status: string | null }>(STATUS, [xid]))
     // the server may not know yet that the connection is lost
     const { status } = oneRow(rows)
     if (status !== 'in progress') return status === 'committed'
@@ -194,20 +171,19 @@ const isCommitted = async (read: Connection['read'], xid: string): Promise<boole
 
 /** Spend is added, so a renewal that was committed must not be repeated: a lost answer is asked for. */
 export const sliceRenewer =
-  ({ read, write }: Connection): KeyStore['renew'] =>
+  (connection: CommonConnection): KeyStore['renew'] =>
   async (holder, asks) => {
     if (asks.length === 0) return []
     let done = null as Renewal | null
-    const renew = async (tx: Transaction, begun: Row[]): Promise<SliceGrant[]> => {
-      done = null
-      const grants = await renewAll(tx, holder, asks)
-      done = { xid: String(oneRow(begun)['xid']), grants }
-      return grants
-    }
     try {
-      return await write(renew, { first: XID })
+      return await connection.writeSql(async (sql) => {
+        done = null
+        done = await renewAll(sql, { holder, asks, clock: connection.now })
+        return done.grants
+      })
     } catch (error) {
-      if (done === null || !(await isCommitted(read, done.xid).catch(() => false))) throw error
+      if (done === null || !(await isCommitted(connection, done.xid).catch(() => false)))
+        throw error
       return done.grants
     }
   }

@@ -12,8 +12,6 @@ import type { KeyStore } from '../store.ts'
 import type { CommonConnection, Sql } from '../common/connection.ts'
 import { oneRow } from '../common/rows.ts'
 
-const NOW = `select cast(unixepoch('subsec') * 1000 as integer) as now`
-
 const ADD_SPEND = `insert into key_spend (key_id, day, requests, tokens, usd) values (?, ?, ?, ?, ?)
   on conflict (key_id, day) do update set
     requests = requests + excluded.requests,
@@ -91,10 +89,10 @@ const renewOne = async (
 }
 
 export const sliceRenewer =
-  ({ writeSql }: CommonConnection): KeyStore['renew'] =>
+  ({ writeSql, now: clock }: CommonConnection): KeyStore['renew'] =>
   (holder, asks) =>
     writeSql(async (sql) => {
-      const { rows } = await sql(NOW)
+      const { rows } = await sql(`select ${clock} as now`)
       const now = Number(oneRow(rows)['now'])
       const grants: SliceGrant[] = []
       for (const ask of asks) grants.push(await renewOne(sql, holder, ask, now))

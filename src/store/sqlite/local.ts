@@ -1,18 +1,13 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { sql } from 'drizzle-orm'
-import { createRedactor } from '../../core/log/redact.ts'
 import { AppError } from '../../errors.ts'
-import { recordWriter } from '../common/log/append.ts'
-import { blankLost, type Upkeep } from '../common/log/prune.ts'
 import { oneRow } from '../common/rows.ts'
-import { areasOf } from '../common/store.ts'
-import { createAppender, type CaptureOptions } from '../log/appender.ts'
-import { Dictionaries } from '../log/dictionaries.ts'
+import { openStoreOn } from '../common/store.ts'
+import type { CaptureOptions } from '../log/appender.ts'
 import type { OpenStore } from '../store.ts'
 import { commonOf } from './base/common.ts'
 import { openDatabase, type Connection, type DatabaseOptions } from './base/database.ts'
 import { sliceRenewer } from './key-slices.ts'
-import { createLeaseStore, fenced } from './leases.ts'
 
 export interface LocalOptions extends DatabaseOptions, CaptureOptions {}
 
@@ -43,41 +38,21 @@ const rewrite = ({ read }: Connection): Promise<void> =>
       throw new AppError('conflict', 'another process is reading the database: try again')
   })
 
-const upkeepOn = (connection: Connection, dictionaries: Dictionaries): Upkeep => ({
-  dictionaries,
-  giveBack: () => giveBackPages(connection),
-  scrub: async () => {
-    await blankLost(commonOf(connection))
-    await rewrite(connection)
-  },
-})
-
 /**
  * Two stores on one file that write at the same time need a thread each: SQLite blocks the thread
  * that waits for the lock, and the other store could never release it.
  * @throws AppError like `openDatabase`
  */
-export const openLocalStore = async (
-  { redact = null, ...options }: LocalOptions,
-  now: () => number
-): Promise<OpenStore> => {
-  const connection = await openDatabase(options)
-  const dictionaries = new Dictionaries()
-  const redactor = redact === null ? null : createRedactor(redact)
-  const writer = recordWriter(commonOf(connection), dictionaries)
-  const { flush, ...appender } = createAppender(writer, options, redactor)
-  const areas = (on: Connection) =>
-    areasOf(commonOf(on), {
-      appender,
-      redactor,
-      renew: sliceRenewer(commonOf(on)),
-      upkeep: upkeepOn(on, dictionaries),
-    })
-  let closing: Promise<void> | null = null
-  return {
-    ...areas(connection),
-    leases: createLeaseStore(connection, now),
-    under: (lease) => areas(fenced(connection, lease)),
-    close: () => (closing ??= flush().then(connection.close)),
-  }
+export const openLocalStore = async (options: LocalOptions): Promise<OpenStore> => {
+  const opened = await openDatabase(options)
+  return openStoreOn(
+    {
+      connection: commonOf(opened),
+      renewer: sliceRenewer,
+      giveBack: () => giveBackPages(opened),
+      scrub: () => rewrite(opened),
+      close: opened.close,
+    },
+    options
+  )
 }

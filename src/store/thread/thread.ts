@@ -17,7 +17,7 @@ const port = parentPort!
 /** Loads only the driver that is needed. */
 const openLocal = async ({ kind, options }: LocalStore): Promise<OpenStore> =>
   kind === 'sqlite'
-    ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
+    ? (await import('../sqlite/local.ts')).openLocalStore(options)
     : (await import('../postgres/local.ts')).openLocalStore(options)
 
 const run = (store: OpenStore, { area, lease, method, parameters }: Call): Promise<unknown> => {

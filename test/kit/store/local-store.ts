@@ -9,8 +9,7 @@ import { it as base } from 'vitest'
 import { openLocalStore, type LocalOptions } from '../../../src/store/sqlite/local.ts'
 import type { OpenStore } from '../../../src/store/store.ts'
 
-export const openStore = (options: LocalOptions): Promise<OpenStore> =>
-  openLocalStore(options, Date.now)
+export const openStore = (options: LocalOptions): Promise<OpenStore> => openLocalStore(options)
 
 /** `dataDir` is a folder that does not exist yet, `store` is open in it; both go after the test. */
 export const it = base.extend<{ dataDir: string; store: OpenStore }>({

@@ -64,7 +64,7 @@ const sqliteTests = testsOf(async (use) => {
   const folder = mkdtempSync(join(tmpdir(), 'store-'))
   const dataDir = join(folder, 'data')
   await use({
-    open: (options) => openSqlite({ dataDir, ...options }, Date.now),
+    open: (options) => openSqlite({ dataDir, ...options }),
     isStored: async (text) => filesWith(dataDir, text).length > 0,
     ageSlices: async (ms) => {
       const client = createClient({ url: pathToFileURL(databasePath(dataDir)).href })

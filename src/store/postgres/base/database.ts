@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
+import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { codeOf, isOfServer, storeError } from './errors.ts'
 import { placeOf, type ServerOptions } from './server-options.ts'
@@ -15,17 +15,10 @@ import { openServerPool } from './server-pool.ts'
 export type Database = NodePgDatabase & { $client: Pool | PoolClient }
 export type Transaction = NodePgDatabase & { $client: PoolClient }
 
-export type Row = Record<string, unknown>
-
 /** How long a statement may take, wait for a lock, or leave a transaction idle, milliseconds. */
 interface Limits {
   statementMs: number
   lockMs: number
-}
-
-interface WriteOptions extends Partial<Limits> {
-  /** SQL that runs with the beginning of the transaction, in one trip */
-  first?: string
 }
 
 export interface Connection {
@@ -33,14 +26,8 @@ export interface Connection {
   read: <T>(work: (db: Database) => Promise<T>) => Promise<T>
   /** All statements see the log as it was at the first one. */
   readTogether: <T>(work: (db: Database) => Promise<T>) => Promise<T>
-  /**
-   * In one transaction, which is repeated where others are in the way.
-   * @param work gets the rows of the last statement of `first`
-   */
-  write: <T>(
-    work: (tx: Transaction, first: Row[]) => Promise<T>,
-    options?: WriteOptions
-  ) => Promise<T>
+  /** In one transaction, which is repeated where others are in the way. */
+  write: <T>(work: (tx: Transaction) => Promise<T>, limits?: Limits) => Promise<T>
   /** One statement that runs outside of a transaction, however long it takes. */
   alone: (sql: string) => Promise<void>
   close: () => Promise<void>
@@ -66,9 +53,6 @@ const limitsSql = ({ statementMs, lockMs }: Limits): string =>
 const DURABLE = `select set_config('synchronous_commit', 'on', true)
   where current_setting('synchronous_commit') = 'off'`
 
-const lastRows = (result: QueryResult<Row> | QueryResult<Row>[]): Row[] =>
-  (Array.isArray(result) ? result.at(-1)! : result).rows
-
 /**
  * Ends a failed transaction. After an error that is neither the server's nor one of ours the connection may
  * still wait for an answer, and is given up. @returns whether the connection can be used again
@@ -86,12 +70,12 @@ const rolledBack = async (client: PoolClient, error: unknown): Promise<boolean> 
 const inTransaction = async <T>(
   pool: Pool,
   begin: string,
-  work: (tx: Transaction, first: Row[]) => Promise<T>
+  work: (tx: Transaction) => Promise<T>
 ): Promise<T> => {
   const client = await pool.connect()
   try {
-    const first = await client.query<Row>(begin)
-    const result = await work(drizzle(client) as Transaction, lastRows(first))
+    await client.query(begin)
+    const result = await work(drizzle(client) as Transaction)
     await client.query('commit')
     client.release()
     return result
@@ -153,9 +137,9 @@ export const openPool = (server: ServerOptions, poolSize: number, writes = true)
   return {
     read: (work) => advised(() => use((pool) => work(drizzle(pool) as Database))),
     readTogether: (work) => advised(() => use((pool) => inTransaction(pool, reading, work))),
-    write: (work, { first = '', ...limits } = {}) =>
+    write: (work, limits = LIMITS) =>
       advised(() => {
-        const begin = `begin; ${limitsSql({ ...LIMITS, ...limits })}; ${DURABLE}; ${first}`
+        const begin = `begin; ${limitsSql(limits)}; ${DURABLE}`
         return repeated(() => use((pool) => inTransaction(pool, begin, work)))
       }),
     alone: (sql) => advised(() => use((pool) => alone(pool, sql))),

@@ -1,16 +1,19 @@
 /** This database for the functions that both share. */
-import { commonTables, type CommonConnection } from '../../common/connection.ts'
+import type { CommonConnection, Database as CommonDatabase } from '../../common/connection.ts'
 import { orConflict, type Connection } from './database.ts'
 import { sqlOn } from './dialect.ts'
-import * as schema from './schema.ts'
+import { tables } from './schema.ts'
 
-const tables = commonTables(schema)
+/** Its query builder has the same calls, with other types. */
+const asCommon = (db: unknown): CommonDatabase => db as CommonDatabase
 
-export const commonOf = ({ read, write, writeSql }: Connection): CommonConnection => ({
-  // the calls of its query builder, with other types
-  ...({ read, write } as unknown as Pick<CommonConnection, 'read' | 'write'>),
+export const commonOf = ({ read, write }: Connection): CommonConnection => ({
+  read: (work) => read((db) => work(asCommon(db))),
+  write: (work) => write((tx) => work(asCommon(tx), sqlOn(tx.$client))),
   readSql: (work) => read(({ $client }) => work(sqlOn($client))),
-  writeSql: (work) => writeSql((tx) => work(sqlOn(tx))),
+  writeSql: (work) => write(({ $client }) => work(sqlOn($client))),
+  // all that write on the file share a machine
+  now: `cast(unixepoch('subsec') * 1000 as integer)`,
   tables,
   orConflict,
 })

@@ -32,7 +32,8 @@ export interface DatabaseOptions {
 }
 
 export type Database = LibSQLDatabase & { $client: Client }
-export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
+/** The query builder within a transaction, and as `$client` what runs plain SQL. */
+export type Transaction = LibSQLDatabase & { $client: SqlTransaction }
 
 /**
  * The only connection of a store. Calls run one after another, so no foreign statement gets into a
@@ -41,8 +42,6 @@ export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
 export interface Connection {
   read: <T>(work: (db: Database) => Promise<T>) => Promise<T>
   write: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
-  /** like `write`, without the query builder */
-  writeSql: <T>(work: (tx: SqlTransaction) => Promise<T>) => Promise<T>
   close: () => Promise<void>
 }
 
@@ -163,7 +162,7 @@ const openReadOnly = async (client: Client, known: NonEmpty<Migration>): Promise
   if (newest < lastOf(known).folderMillis)
     throw new AppError(
       'invalid-state',
-      'an older version wrote the data directory: any command that writes, such as promptintern worker --until-idle, upgrades it'
+      'an older version wrote the data directory: a command that writes, such as promptintern worker --until-idle without DATABASE_URL, upgrades it'
     )
 }
 
@@ -171,8 +170,8 @@ const openReadOnly = async (client: Client, known: NonEmpty<Migration>): Promise
  * Applies the missing migrations in one exclusive transaction, so two processes that start together
  * apply them once. @throws AppError `invalid-config` like `requireKnown`
  */
-const migrate = (db: Database, known: NonEmpty<Migration>): Promise<void> =>
-  inTransaction(db, async (tx) => {
+const migrate = (client: Client, known: NonEmpty<Migration>): Promise<void> =>
+  inTransaction(client, async (tx) => {
     await tx.run(
       sql`create table if not exists migrations (created_at integer not null, hash text not null)`
     )
@@ -186,41 +185,17 @@ const migrate = (db: Database, known: NonEmpty<Migration>): Promise<void> =>
     }
   })
 
-/**
- * A write transaction that fails with its first error. On a full disk SQLite rolls back by itself;
- * then the driver's own rollback fails, and the driver would report that error instead.
- */
 const inTransaction = async <T>(
-  db: Database,
-  work: (tx: Transaction) => Promise<T>
-): Promise<T> => {
-  let first: { error: unknown } | null = null
-  try {
-    return await db.transaction(async (tx) => {
-      try {
-        return await work(tx)
-      } catch (error) {
-        first = { error }
-        throw error
-      }
-    })
-  } catch (error) {
-    throw first === null ? error : (first as { error: unknown }).error
-  }
-}
-
-/** Like `inTransaction`, for plain SQL. */
-const inSqlTransaction = async <T>(
   client: Client,
-  work: (tx: SqlTransaction) => Promise<T>
+  work: (tx: Transaction) => Promise<T>
 ): Promise<T> => {
   const tx = await client.transaction('write')
   try {
-    const result = await work(tx)
+    const result = await work(drizzle(tx as unknown as Client) as unknown as Transaction)
     await tx.commit()
     return result
   } finally {
-    // rolls back an open transaction; does nothing after SQLite's own rollback
+    // rolls back an open transaction; does nothing after SQLite's own rollback, as on a full disk
     tx.close()
   }
 }
@@ -240,8 +215,7 @@ const connection = (
   }
   return {
     read: (work) => queued(() => work(db)),
-    write: (work) => queued(() => inTransaction(db, work)),
-    writeSql: (work) => queued(() => inSqlTransaction(client, work)),
+    write: (work) => queued(() => inTransaction(client, work)),
     close: () =>
       queued(async () => {
         // the driver closes the file only when it is garbage-collected, so the WAL is emptied here
@@ -280,7 +254,7 @@ export const openDatabase = async (
       await configure(client, options)
       // a migration replaces tables that foreign keys refer to, sqlite.org/lang_altertable.html §7
       await client.execute('PRAGMA foreign_keys = OFF')
-      await migrate(db, known)
+      await migrate(client, known)
       await client.execute('PRAGMA foreign_keys = ON')
       return connection(client, db, { path, readOnly })
     } catch (error) {

@@ -28,7 +28,7 @@ const translated = (text: string): string =>
         '(select value as $3 from json_each($$$1)) as $2'
       )
       .replace(/= any\(\$(\d+)::\w+\[\]\)/g, 'in (select value from json_each($$$1))')
-      .replace(/ for (?:update|share)\b/, '')
+      .replace(/\s+for (?:update|share|key share)(?: skip locked)?\b/, '')
       .replaceAll(/::\w+/g, '')
   )
 
@@ -44,9 +44,8 @@ const argumentOf = (value: SqlValue): InValue =>
   Array.isArray(value) ? JSON.stringify(value) : (value as InValue)
 
 /** Each row has its columns by name, and bytes as buffers. */
-export const sqlOn =
-  (runner: SqlRunner): Sql =>
-  async <Row>(text: string, values: readonly SqlValue[] = []) => {
+export const sqlOn = (runner: SqlRunner): Sql => {
+  const run = async <Row>(text: string, values: readonly SqlValue[] = []) => {
     const sql = textOf(text)
     const { columns, rows, rowsAffected } = await runner.execute({
       sql,
@@ -62,3 +61,5 @@ export const sqlOn =
     )
     return { rows: named as Row[], changed: rowsAffected }
   }
+  return Object.assign(run, { rowsOfInsert: 50 })
+}
