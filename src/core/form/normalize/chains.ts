@@ -63,65 +63,33 @@ type RuleName = keyof typeof RULES
 /** Rules that are applied one behind the other; one or two. */
 export type Chain = [RuleName] | [RuleName, RuleName]
 
-const DATES = ['date', 'date-day-first', 'date-month-first'] as const
-const ORDERS = ['day/month/year', 'month/day/year', 'day.month.year'] as const
+/** Rules; those behind a `|` each follow each one before it. */
+const TABLE = `
+identity collapsed lower upper capital-words title capital-first sentence digits phone
+without-blanks without-marks underscored hyphenated
+plain-number number number-with-comma ordinal
+date date-day-first date-month-first time time-of-24-hours currency unit
+code-and-amount code-and-amount-with-point code-and-amount-with-comma
+amount-and-code amount-and-code-with-point amount-and-code-with-comma
+number-and-unit number-and-unit-with-point number-and-unit-with-comma
+number-with-unit number-with-unit-with-point number-with-unit-with-comma
+without-blanks without-marks | upper lower
+underscored hyphenated | lower upper
+plain-number number number-with-comma | one-decimal two-decimals
+currency | lower
+date date-day-first date-month-first | day/month/year month/day/year day.month.year`
+
+const wordsOf = (text: string): RuleName[] => text.trim().split(' ') as RuleName[]
 
 /** The first that explains a field is its chain: a simpler one must stand before. */
-export const CHAINS: readonly Chain[] = [
-  ['identity'],
-  ['collapsed'],
-  ['lower'],
-  ['upper'],
-  ['capital-words'],
-  ['title'],
-  ['capital-first'],
-  ['sentence'],
-  ['digits'],
-  ['phone'],
-  ['without-blanks'],
-  ['without-marks'],
-  ['underscored'],
-  ['hyphenated'],
-  ['plain-number'],
-  ['number'],
-  ['number-with-comma'],
-  ['ordinal'],
-  ['date'],
-  ['date-day-first'],
-  ['date-month-first'],
-  ['time'],
-  ['time-of-24-hours'],
-  ['currency'],
-  ['unit'],
-  ['code-and-amount'],
-  ['code-and-amount-with-point'],
-  ['code-and-amount-with-comma'],
-  ['amount-and-code'],
-  ['amount-and-code-with-point'],
-  ['amount-and-code-with-comma'],
-  ['number-and-unit'],
-  ['number-and-unit-with-point'],
-  ['number-and-unit-with-comma'],
-  ['number-with-unit'],
-  ['number-with-unit-with-point'],
-  ['number-with-unit-with-comma'],
-  ['without-blanks', 'upper'],
-  ['without-blanks', 'lower'],
-  ['without-marks', 'upper'],
-  ['without-marks', 'lower'],
-  ['underscored', 'lower'],
-  ['underscored', 'upper'],
-  ['hyphenated', 'lower'],
-  ['hyphenated', 'upper'],
-  ['plain-number', 'one-decimal'],
-  ['plain-number', 'two-decimals'],
-  ['number', 'one-decimal'],
-  ['number', 'two-decimals'],
-  ['number-with-comma', 'one-decimal'],
-  ['number-with-comma', 'two-decimals'],
-  ['currency', 'lower'],
-  ...DATES.flatMap((date) => ORDERS.map((order): Chain => [date, order])),
-]
+export const CHAINS: readonly Chain[] = TABLE.trim()
+  .split('\n')
+  .flatMap((line) => {
+    const [firsts = [], seconds] = line.split(' | ').map(wordsOf)
+    return firsts.flatMap(
+      (first): Chain[] => seconds?.map((second) => [first, second]) ?? [[first]]
+    )
+  })
 
 /** What the chain reads; null: it keeps all letters and digits. */
 export const readsOf = (chain: Chain): Rule['reads'] => RULES[chain[0]].reads
