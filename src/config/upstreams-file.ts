@@ -1,7 +1,7 @@
 /** Parses the file of upstreams by model name. Pure; reports every mistake at once. */
 import { z } from 'zod'
 import { baseUrlSchema } from './environment.ts'
-import { AppError } from '../errors.ts'
+import { parseEntries } from './entries.ts'
 import { DEFAULT_UPSTREAM, type NamedUpstream } from '../core/upstream-choice.ts'
 
 const ENTRY = z.strictObject({
@@ -22,17 +22,6 @@ const ENTRY = z.strictObject({
 
 type Entry = z.infer<typeof ENTRY>
 type Environment = Record<string, string | undefined>
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new AppError('invalid-config', 'the upstreams file is not JSON', { cause })
-  }
-}
-
-const placeOf = (path: PropertyKey[]): string =>
-  path.length === 0 ? 'the file' : `entry ${path.map(String).join('.')}`
 
 const fallbackMistake = (entries: Entry[], { name }: Entry, other: string): string | null => {
   const found = entries.find((one) => one.name === other)
@@ -65,13 +54,10 @@ const mistakesOf = (entries: Entry[], entry: Entry, env: Environment): string[] 
  * @throws AppError `invalid-config` with one line per mistake in its message
  */
 export const parseUpstreams = (text: string, env: Environment): NamedUpstream[] => {
-  const parsed = z.array(ENTRY).safeParse(parseJson(text))
-  const mistakes = parsed.success
-    ? parsed.data.flatMap((entry) => mistakesOf(parsed.data, entry, env))
-    : parsed.error.issues.map(({ path, message }) => `${placeOf(path)}: ${message}`)
-  if (!parsed.success || mistakes.length > 0)
-    throw new AppError('invalid-config', `invalid upstreams file\n  ${mistakes.join('\n  ')}`)
-  return parsed.data.map(({ name, baseUrl, apiKeyEnv, models, fallback }) => ({
+  const entries = parseEntries('the upstreams file', text, ENTRY, (all) =>
+    all.flatMap((entry) => mistakesOf(all, entry, env))
+  )
+  return entries.map(({ name, baseUrl, apiKeyEnv, models, fallback }) => ({
     name,
     baseUrl,
     apiKey: apiKeyEnv === undefined ? null : env[apiKeyEnv]!,

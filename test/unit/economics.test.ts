@@ -233,10 +233,10 @@ describe('parsePrices', () => {
 
   it('reports all mistakes, as invalid-config', () => {
     const wrong = '[{"model":"","asOf":"soon","input":-1,"cachedInput":1,"out":2}, 5]'
-    const names = ['model', 'asOf', 'input', 'output', 'out is not', 'entry 1']
+    const names = ['model', 'asOf', 'input', 'output', '"out"', 'entry 1']
     for (const [text, mistakes] of [
       [wrong, names],
-      ['{}', ['list']],
+      ['{}', ['array']],
       ['[', ['not JSON']],
     ] as const)
       for (const mistake of mistakes)

@@ -138,7 +138,7 @@ describe('a price row', () => {
       3_600_000, 300_000, 300_000,
     ])
     expect(() => parsePrices(JSON.stringify([{ ...PRICE, cacheLifeMinutes: -1 }]))).toThrow(
-      'cacheLifeMinutes must be a number of minutes'
+      'entry 0.cacheLifeMinutes: '
     )
   })
 })
