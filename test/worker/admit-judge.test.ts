@@ -37,8 +37,11 @@ const rowOf = ({ id }: MatchedExchange, number: number): EvaluationRow => ({
 })
 
 /** It takes prose and JSON for the same. */
-const blindJudge = (state: { asked: number; until: number; version: string }): Judge => ({
-  compare: () => Promise.reject(new Error('it is asked about planted faults alone')),
+const blindJudge = (state: {
+  asked: number
+  until: number
+  version: string
+}): Pick<Judge, 'ask'> => ({
   ask(_request, pairs) {
     if (state.asked >= state.until)
       return Promise.reject(new WitnessUnavailable(reasonOf('judge-silent', { model: 'j' })))
@@ -48,7 +51,6 @@ const blindJudge = (state: { asked: number; until: number; version: string }): J
       versions: [state.version],
     })
   },
-  spentUsd: () => 0,
 })
 
 const opened = async () => {

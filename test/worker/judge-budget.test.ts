@@ -4,7 +4,7 @@ import { RUBRIC } from '../../src/core/judge/judge-prompt.ts'
 import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { openProofBudget } from '../../src/worker/answers/proof-budget.ts'
 import type { AskUpstream } from '../../src/worker/deps.ts'
-import { openJudge } from '../../src/worker/judge/judge.ts'
+import { Judge } from '../../src/worker/judge/judge.ts'
 import { useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
@@ -16,7 +16,7 @@ const USD = 0.01
 /** @param answer of the judge's upstream */
 const judgeOf = async (answer: Awaited<ReturnType<AskUpstream>>) => {
   const { store } = await open({ from: null })
-  const judge = openJudge(
+  const judge = new Judge(
     {
       askUpstream: () => Promise.resolve(answer),
       priceOf: (model) => ({ model, asOf: '2026-12-01', input: 1, cachedInput: 1, output: 10 }),

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { heldOutIds } from '../../src/core/internalization/internalization.ts'
 import { exchangesByIds } from '../../src/worker/exchanges/exchanges.ts'
 import { NOT_ASKED_TODAY } from '../../src/worker/internalize/evaluate-row.ts'
-import type { Judge } from '../../src/worker/judge/judge.ts'
+import type { Witness } from '../../src/worker/judge/witness.ts'
 import { judgeRows } from '../../src/worker/judge/judge-rows.ts'
 import { useWorkerHarness } from './harness.ts'
 
@@ -22,12 +22,11 @@ it('does not bring back the answers to a record that was forgotten while the jud
   }))
   const forgotten = exchanges[0]!.id
   let forgetting: Promise<unknown> | undefined
-  const judge: Judge = {
+  const judge: Witness = {
     async compare() {
       await (forgetting ??= store.records.forget({ recordIds: [forgotten] }))
       return { verdict: 'same', isFactWrong: false, versions: ['1'] }
     },
-    ask: () => Promise.reject(new Error('there are no planted faults')),
     spentUsd: () => 0,
   }
   const { isPaid } = await judgeRows(

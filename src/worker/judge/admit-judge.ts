@@ -89,7 +89,7 @@ const soundAnswers = (pairs: readonly JudgedSecond[]): (SoundAnswer & JudgedSeco
 }
 
 interface AdmissionDeps {
-  judge: Judge
+  judge: Pick<Judge, 'ask'>
   store: Pick<Store, 'snapshots' | 'internalizations'>
   report: ReportJudged
 }

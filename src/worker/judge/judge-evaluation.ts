@@ -14,7 +14,7 @@ import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { rowsOfArm } from '../answers/rows-of-arm.ts'
 import type { Pay } from '../answers/proof-budget.ts'
 import { admitJudge, type Admitted } from './admit-judge.ts'
-import { openJudge, type Judge } from './judge.ts'
+import { Judge } from './judge.ts'
 import { judgeRows, judgingOf, type JudgeRowsDeps } from './judge-rows.ts'
 
 /** @throws AppError `invalid-config` */
@@ -23,7 +23,7 @@ export const judgeOf = (
   { judge: planned }: InternalizationPlan,
   pay: Pay
 ): Judge | null =>
-  planned === undefined || deps.judge === null ? null : openJudge(deps, deps.judge, pay)
+  planned === undefined || deps.judge === null ? null : new Judge(deps, deps.judge, pay)
 
 /** Why the judge that is set is not the one of the plan; null: it is. */
 export const otherJudge = (

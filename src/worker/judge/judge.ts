@@ -33,16 +33,6 @@ export interface JudgedPair {
   versions: readonly string[]
 }
 
-export interface Judge extends Witness {
-  /**
-   * Equal answers are the same, and one with another value in a field that is not written, or with a wrong fact, is
-   * not, without a question to the judge.
-   */
-  compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null>
-  /** What the judge alone says of texts that differ. @returns and @throws as `compare` does */
-  ask(request: string, pairs: readonly TextPair[]): Promise<JudgedPair | null>
-}
-
 type JudgeDeps = Pick<WorkerDeps, 'askUpstream' | 'priceOf' | 'sleep'>
 
 /** Of a key, of money or of a name: the operator can mend them, and no text is the reason. */
@@ -89,7 +79,7 @@ const versionsOf = (replies: readonly Reply[]): string[] => [
   ...new Set(replies.flatMap(({ version }) => version ?? [])),
 ]
 
-class UpstreamJudge implements Judge {
+export class Judge implements Witness {
   private readonly model: AskedModel
   private readonly send: AskUpstream
   private readonly settings: JudgeSettings
@@ -97,7 +87,7 @@ class UpstreamJudge implements Judge {
   private readonly pay: Pay
   private usd = 0
 
-  /** @throws AppError `invalid-config` without a key or a price */
+  /** @throws AppError `invalid-config` without a key of the operator or a price of the judge */
   constructor(deps: JudgeDeps, settings: JudgeSettings, pay: Pay) {
     const { model, ask } = askedModel(deps, { name: settings.model, hasLogprobs: false })
     this.model = model
@@ -111,6 +101,10 @@ class UpstreamJudge implements Judge {
     return this.usd
   }
 
+  /**
+   * Equal answers are the same, and one with another value in a field that is not written, or with a wrong fact, is
+   * not, without a question to the judge.
+   */
   async compare(comparison: Comparison, answers: ComparedAnswers): Promise<ComparedAnswer | null> {
     const { request, first, other } = answers
     if (agree(comparison, other, first)) return { verdict: 'same', isFactWrong: false }
@@ -126,6 +120,7 @@ class UpstreamJudge implements Judge {
     return said && { ...said, isFactWrong }
   }
 
+  /** What the judge alone says of texts that differ. @returns and @throws as `compare` does */
   async ask(request: string, pairs: readonly TextPair[]): Promise<JudgedPair | null> {
     const { first, other } = judgedTexts(pairs)
     const one = await this.askInOrder({ request, first: other, second: first })
@@ -176,7 +171,3 @@ class UpstreamJudge implements Judge {
     return said === 'none' ? NO_REPLY : { said, version: UNVERSIONED }
   }
 }
-
-/** @throws AppError `invalid-config` without a key of the operator or a price of the judge */
-export const openJudge = (deps: JudgeDeps, settings: JudgeSettings, pay: Pay): Judge =>
-  new UpstreamJudge(deps, settings, pay)

@@ -39,7 +39,7 @@ import { answererOf } from '../answers/row-answers.ts'
 import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 import { otherJudge } from '../judge/judge-evaluation.ts'
 import { checkerOf } from '../judge/check-evaluation.ts'
-import { openJudge } from '../judge/judge.ts'
+import { Judge } from '../judge/judge.ts'
 import { reasonOf, type Reason } from '../../core/reason.ts'
 import { WitnessUnavailable, type Witness } from '../judge/witness.ts'
 import type { RolloutStage } from '../../core/rollout/stages.ts'
@@ -302,7 +302,7 @@ const witnessOfRoute = (deps: WorkerDeps, { plan }: AuditedRoute): (() => Witnes
   const why = otherJudge(deps, plan)
   if (why !== null || judge === null)
     throw new WitnessUnavailable(why ?? reasonOf('judge-unset', { planned: plan.judge.model }))
-  return () => openJudge(deps, judge, payAlways)
+  return () => new Judge(deps, judge, payAlways)
 }
 
 /**
