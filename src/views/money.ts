@@ -1,6 +1,6 @@
 /** What a template costs and saves, as API, command line and page have it. */
 import { z } from '@hono/zod-openapi'
-import type { CacheReport, CauseReport } from '../core/cache/cache-report.ts'
+import type { CauseReport } from '../core/cache/cache-report.ts'
 import type { Price } from '../core/cost/prices.ts'
 import { stored, texts, time, usd } from './shape.ts'
 
@@ -78,9 +78,6 @@ export const economicsSchema = z
   })
   .openapi('Economics', { description: 'Whether internalizing a template pays' })
 
-const cacheCause = <Cause>() =>
-  z.custom<Cause>().openapi({ type: 'string', description: 'none: it is read as far as it can be' })
-
 export const cacheSchema = z
   .object({
     at: time.describe('when the log was read'),
@@ -88,16 +85,13 @@ export const cacheSchema = z
     providerMinimumTokens: z.number().describe('no shorter prefix is cached'),
     cachedShare: z.number().nullable().describe('of the prompt tokens, as reported'),
     readableShare: z.number().describe('of them, what earlier requests have left by their text'),
-    cause: cacheCause<CacheReport['cause']>(),
-    firstDifference: z.string().nullable(),
-    mend: z.string().nullable(),
     usdPerMonth: z.number().nullable().describe('saved by all mends; null: see `usdUnknown`'),
     usdUnknown: z.string().nullable(),
     priceAsOf: z.string().nullable(),
     mendedShare: z.number().describe('of the prompt tokens, what all mends add'),
     causes: z.array(
       z.object({
-        cause: cacheCause<CauseReport['cause']>(),
+        cause: z.custom<CauseReport['cause']>().openapi({ type: 'string' }),
         firstDifference: z.string().nullable(),
         mend: z.string(),
         usdPerMonth: z.number().nullable().describe('after the mends before it'),

@@ -146,8 +146,6 @@ const observe = (detector: Detector, { record, request }: Asked): void => {
 const withoutFrequency = ({
   sessions: _sessions,
   samples: _samples,
-  firstSeen: _firstSeen,
-  lastSeen: _lastSeen,
   ...template
 }: Candidate): Template => template
 

@@ -173,7 +173,11 @@ describe('a scan', () => {
       onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])),
     })
     const [row] = templates
-    expect(row!.cache).toMatchObject({ cause: 'id', cachedShare: 0, priceAsOf: '2026-11-01' })
+    expect(row!.cache).toMatchObject({
+      causes: [{ cause: 'id' }],
+      cachedShare: 0,
+      priceAsOf: '2026-11-01',
+    })
     expect(row!.cache!.usdPerMonth).toBeGreaterThan(0)
     // and that of requests whose trace has a length of its own, which the template has not
     expect(totals.cacheUsdPerMonth).toBeGreaterThanOrEqual(row!.cache!.usdPerMonth!)

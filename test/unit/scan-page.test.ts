@@ -298,9 +298,6 @@ const CACHE: NonNullable<TemplateReport['cache']> = {
   providerMinimumTokens: 1024,
   cachedShare: 0.031,
   readableShare: 0,
-  cause: 'time',
-  firstDifference: 'the time in line 1 of message 1 (system)',
-  mend: 'Move the time behind the constant text, or leave it out.',
   usdPerMonth: 900,
   usdUnknown: null,
   priceAsOf: '2026-11-01',
@@ -378,7 +375,7 @@ describe('a cache that is not read', () => {
   })
 
   it('has no block where there is nothing to mend', () => {
-    const none = { ...CACHE, cause: 'none' as const, causes: [], usdPerMonth: 0 }
+    const none = { ...CACHE, causes: [], usdPerMonth: 0 }
     expect(scanPage(reportOf([labels({ cache: none })]), LOG, FREE)).not.toContain(
       'class="notice waits"'
     )

@@ -97,7 +97,7 @@ const keyText = ({ kind }: ScannedLog): string =>
 
 interface Mended {
   version: string
-  mend: string | null
+  mend: string
   /** US dollars a month */
   saved: number
 }
@@ -106,7 +106,8 @@ interface Mended {
 const mostMended = ({ templates }: ScanReport): Mended | null =>
   templates.reduce<Mended | null>((most, { version, cache }) => {
     const saved = cache?.usdPerMonth ?? 0
-    return cache && saved > (most?.saved ?? 0) ? { version, mend: cache.mend, saved } : most
+    const [first] = cache?.causes ?? []
+    return first && saved > (most?.saved ?? 0) ? { version, mend: first.mend, saved } : most
   }, null)
 
 /** By money: the mend of a cache before or behind what a head needs. */

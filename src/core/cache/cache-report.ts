@@ -4,7 +4,7 @@ import type { Difference, CacheCause, CacheFinding, FoundCause } from './finding
 import { count, share as shareText, usd as usdText } from '../cost/figure-text.ts'
 
 export interface CauseReport {
-  cause: Exclude<CacheCause, 'none'>
+  cause: CacheCause
   /** where the requests differ; with texts of the log only where they were asked for; null for what is not in the text */
   firstDifference: string | null
   /** one sentence */
@@ -23,10 +23,6 @@ export interface CacheReport {
   cachedShare: number | null
   /** of the prompt tokens, those whose start an earlier request has left in the cache as far as its text tells, 0 to 1 */
   readableShare: number
-  /** the one that costs most; `none`: the cache is read as far as it can be */
-  cause: CacheCause
-  firstDifference: string | null
-  mend: string | null
   /** what all mends save together, at today's traffic */
   usdPerMonth: number | null
   /** why there are no dollars; null where there are */
@@ -35,7 +31,7 @@ export interface CacheReport {
   priceAsOf: string | null
   /** share of the prompt tokens that all mends add to what is read from the cache, 0 to 1 */
   mendedShare: number
-  /** the one that costs most first */
+  /** the one that costs most first; empty: the cache is read as far as it can be */
   causes: CauseReport[]
 }
 
@@ -47,7 +43,7 @@ export interface CacheReportSettings {
   withText: boolean
 }
 
-const WORDS: Record<CauseReport['cause'], string> = {
+const WORDS: Record<CacheCause, string> = {
   date: 'the date',
   time: 'the time',
   name: 'the name',
@@ -63,14 +59,14 @@ const WORDS: Record<CauseReport['cause'], string> = {
 }
 
 /** Text in a message of the user is the user's; elsewhere the application put it there. */
-const wordOf = (cause: CauseReport['cause'], difference: Difference | null): string =>
+const wordOf = (cause: CacheCause, difference: Difference | null): string =>
   cause === 'user-text-first' && difference?.message?.role !== 'user'
     ? 'the text that differs'
     : WORDS[cause]
 
 /** Null for what is not in the text. */
 const differenceText = (
-  cause: CauseReport['cause'],
+  cause: CacheCause,
   difference: Difference | null,
   withText: boolean
 ): string | null => {
@@ -184,7 +180,6 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
   const causes = found.map((each) => causeReport(each, finding, settings))
   const usd = causes.map(({ usdPerMonth }) => usdPerMonth)
   const usdUnknown = whyUnknown(model, settings)
-  const first = causes[0]
   const added = found.reduce(
     (sum, each) => sum + ((usdOf(each, settings) ?? 1) > 0 ? each.tokens : 0),
     0
@@ -194,9 +189,6 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
     providerMinimumTokens: minimum,
     cachedShare,
     readableShare,
-    cause: first?.cause ?? 'none',
-    firstDifference: first?.firstDifference ?? null,
-    mend: first?.mend ?? null,
     usdPerMonth:
       usdUnknown === null ? usd.reduce<number>((sum, value) => sum + (value ?? 0), 0) : null,
     usdUnknown,

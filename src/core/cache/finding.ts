@@ -8,10 +8,10 @@ import type { Family } from './families.ts'
 import { Simulations, type LifeOf, type Mend, type PrefixOf } from './simulate.ts'
 import type { Piece } from './piece.ts'
 
-export type CacheCause = 'none' | 'below-minimum' | Mend
+export type CacheCause = 'below-minimum' | Mend
 
 export interface FoundCause {
-  cause: Exclude<CacheCause, 'none'>
+  cause: CacheCause
   /** tokens a request that are read in addition when the causes before it are mended already; 0 where it does not pay */
   tokens: number
   difference: Difference | null

@@ -21,8 +21,6 @@ export interface Candidate extends Template {
   sessions: number
   /** sampled sessions that the template was made from */
   samples: number
-  firstSeen: number
-  lastSeen: number
 }
 
 const MATCHED_SHARE = 0.95
@@ -53,10 +51,8 @@ const acceptPart = (
   const matcher = compileMatcher([template], true)
   const members = part.filter((sample) => matches(matcher, cluster, sample, text))
   if (members.length < part.length * MATCHED_SHARE) return null
-  const times = part.map(({ at }) => at)
-  const [firstSeen, lastSeen] = [Math.min(...times), Math.max(...times)]
   return {
-    candidate: { ...template, sessions, samples: part.length, firstSeen, lastSeen },
+    candidate: { ...template, sessions, samples: part.length },
     matcher,
     members,
   }

@@ -107,8 +107,6 @@ export interface StageResult {
   /** tokens of this stage's template text over those of the full template, in the base tokenizer */
   measuredRate: number
   metrics: TrainingMetrics
-  /** that its steps computed; absent where the engine does not count them */
-  trainedTokens?: number
 }
 
 export interface Arm {

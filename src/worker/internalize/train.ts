@@ -232,7 +232,6 @@ const stageResult = async (
   lora: job.fine_tuned_model!,
   measuredRate: (await stageText(engine, context)).measuredRate,
   metrics: job.result_metrics!,
-  ...(job.trained_tokens !== null && { trainedTokens: job.trained_tokens }),
 })
 
 /** `running`: how far it is can be asked; `waiting`: for the machine; `begun`: a job was created. */

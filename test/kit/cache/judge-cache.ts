@@ -1,5 +1,6 @@
 /** A scan of a made log: whether the planted cause is named first, and how far its dollars are from the truth. */
 import { cacheReport, type CacheReport } from '../../../src/core/cache/cache-report.ts'
+import type { CacheCause } from '../../../src/core/cache/finding.ts'
 import { LogScan } from '../../../src/core/scan/log-scan.ts'
 import { callsPerMonth } from '../../../src/core/cost/template-traffic.ts'
 import {
@@ -50,7 +51,7 @@ export const scanCache = ({ records, countTokens }: Omit<CacheLog, 'saved'>): Fo
 
 export interface JudgedCache {
   /** the cause that is named for most requests */
-  cause: CacheReport['cause']
+  cause: CacheCause | 'none'
   isRight: boolean
   /** of the dollars of all mends, as a share of the truth; 0 for a log without a cause */
   error: number
@@ -60,14 +61,14 @@ export interface JudgedCache {
 export const judgeCache = (settings: LogSettings): JudgedCache => {
   const log = makeCacheLog(settings)
   const found = scanCache(log)
-  const cause = found[0]?.report.cause ?? 'none'
+  const cause = found[0]?.report.causes[0]?.cause ?? 'none'
   const usd = found.reduce((sum, { report }) => sum + (report.usdPerMonth ?? 0), 0)
   const truth = log.saved.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0)
   const isClean = log.saved.length === 0
   return {
     cause,
     isRight: isClean
-      ? found.every(({ report }) => report.cause === 'none')
+      ? found.every(({ report }) => report.causes.length === 0)
       : cause === log.saved[0]!.cause,
     error: isClean ? 0 : Math.abs(usd - truth) / truth,
     usdPerMonth: usd,

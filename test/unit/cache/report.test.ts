@@ -1,7 +1,7 @@
 /** What is said of a finding, by the price of its model. */
 import { describe, expect, it } from 'vitest'
 import { parsePrices } from '../../../src/config/price-file.ts'
-import { cacheReport } from '../../../src/core/cache/cache-report.ts'
+import { cacheReport, type CacheReport } from '../../../src/core/cache/cache-report.ts'
 import type { CacheFinding, FoundCause } from '../../../src/core/cache/finding.ts'
 import { cacheLifeMs, leastCachedTokens, type Price } from '../../../src/core/cost/prices.ts'
 
@@ -54,6 +54,8 @@ const reportOf = (
   { price = PRICE as Price | null, requestsPerMonth = 1e6 as number | null, withText = false } = {}
 ) => cacheReport(found, { prices: price === null ? [] : [price], requestsPerMonth, withText })
 
+const mendOf = ({ causes }: CacheReport) => causes[0]!.mend
+
 describe('the dollars of a mend', () => {
   it('are the tokens that it moves to the cache, at the difference of the prices', () => {
     const report = reportOf(finding([cause(), cause({ cause: 'id', tokens: 100 })]))
@@ -63,7 +65,7 @@ describe('the dollars of a mend', () => {
 
   it('are null with a reason where there is no price or no time', () => {
     expect(reportOf(finding([cause()]), { price: null })).toMatchObject({
-      cause: 'time',
+      causes: [{ cause: 'time' }],
       usdPerMonth: null,
       usdUnknown: expect.stringMatching(/^no price of .* is known/) as string,
       providerMinimumTokens: 1024,
@@ -81,29 +83,29 @@ describe('the dollars of a mend', () => {
 
   it('are 0 for a model that costs nothing, and a cache without a discount has no cause', () => {
     const free = reportOf(finding([cause()]), { price: { ...PRICE, input: 0, cachedInput: 0 } })
-    expect(free).toMatchObject({ cause: 'time', usdPerMonth: 0 })
+    expect(free).toMatchObject({ causes: [{ cause: 'time' }], usdPerMonth: 0 })
     const flat = reportOf(finding([cause()]), { price: { ...PRICE, cachedInput: 2 } })
-    expect(flat).toMatchObject({ cause: 'none', mend: null, usdPerMonth: 0, mendedShare: 0 })
+    expect(flat).toMatchObject({ causes: [], usdPerMonth: 0, mendedShare: 0 })
   })
 
   it('of a prefix under the minimum pay for the text that fills it up, or advise to leave it', () => {
     // 900 tokens at 1.5 dollars less, and 124 more at 0.5
     expect(reportOf(short(900)).usdPerMonth).toBeCloseTo(900 * 1.5 - 124 * 0.5, 9)
-    expect(reportOf(short(900)).mend).toContain('from 900 to 1,024 tokens')
+    expect(mendOf(reportOf(short(900)))).toContain('from 900 to 1,024 tokens')
     expect(reportOf(short(200))).toMatchObject({ usdPerMonth: 0, mendedShare: 0 })
-    expect(reportOf(short(200)).mend).toMatch(/^Leave it:/)
-    expect(reportOf(short(200), { price: null }).mend).toContain('without a price')
+    expect(mendOf(reportOf(short(200)))).toMatch(/^Leave it:/)
+    expect(mendOf(reportOf(short(200), { price: null }))).toContain('without a price')
   })
 })
 
 describe('the sentence of a mend', () => {
   it('names the line only where texts are asked for', () => {
     const found = finding([cause()])
-    expect(reportOf(found)).toMatchObject({
+    expect(reportOf(found).causes[0]).toMatchObject({
       firstDifference: 'the time in line 2 of message 1 (system)',
       mend: 'Move the time behind the constant text, or leave it out.',
     })
-    expect(reportOf(found, { withText: true })).toMatchObject({
+    expect(reportOf(found, { withText: true }).causes[0]).toMatchObject({
       firstDifference: 'the time in line 2 of message 1 (system): It is now [09:31].',
       mend: 'Move the line `It is now …` behind the constant text, or leave it out.',
     })
@@ -119,7 +121,7 @@ describe('the sentence of a mend', () => {
     ['user-text-first', {}, 'Move the text that differs behind the constant text.'],
   ])('of %s says what to do', (name, changed, words) => {
     const report = reportOf(finding([cause({ cause: name })], changed), { withText: true })
-    expect(report.mend).toContain(words)
+    expect(mendOf(report)).toContain(words)
   })
 })
 

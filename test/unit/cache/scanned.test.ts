@@ -75,7 +75,8 @@ const turns = (number: number): ChatMessage[] =>
     content: `${query(Math.floor(number / 4))} turn ${turn}`,
   }))
 
-const causesOf = (found: FoundCache[]): string[] => found.map(({ report }) => report.cause)
+const causesOf = (found: FoundCache[]): string[] =>
+  found.map(({ report }) => report.causes[0]?.cause ?? 'none')
 
 describe('what is none', () => {
   it.each<[string, ExchangeRecord[]]>([
@@ -122,7 +123,6 @@ describe('what is none', () => {
   ])('%s', (_name, records) => {
     for (const { report } of scan(records))
       expect(report).toMatchObject({
-        cause: 'none',
         causes: [],
         usdPerMonth: report.usdUnknown === null ? 0 : null,
       })
@@ -139,9 +139,13 @@ describe('a found cause', () => {
   it('has its place without any text of the log', () => {
     const [found] = scan(log(100, timed))
     expect(found!.report).toMatchObject({
-      cause: 'time',
-      firstDifference: 'the time in line 1 of message 1 (system)',
-      mend: 'Move the time behind the constant text, or leave it out.',
+      causes: [
+        {
+          cause: 'time',
+          firstDifference: 'the time in line 1 of message 1 (system)',
+          mend: 'Move the time behind the constant text, or leave it out.',
+        },
+      ],
       providerMinimumTokens: 1024,
       cachedShare: null,
       priceAsOf: '2026-11-01',
@@ -158,7 +162,9 @@ describe('a found cause', () => {
 
   it('is found in requests without a template', () => {
     const found = scan(log(25, timed))
-    expect(found).toMatchObject([{ version: null, requests: 25, report: { cause: 'time' } }])
+    expect(found).toMatchObject([
+      { version: null, requests: 25, report: { causes: [{ cause: 'time' }] } },
+    ])
   })
 
   it('is not several models where each of them is asked often enough', () => {
@@ -197,7 +203,7 @@ describe('input that no provider sends', () => {
     const long = `${RULES}\n${'word '.repeat(200_000)}`
     const started = performance.now()
     const found = scan(log(40, (number) => [system(long), user(query(number))]))
-    for (const { report } of found) expect(report.cause).toBe('none')
+    for (const { report } of found) expect(report.causes).toEqual([])
     expect(performance.now() - started).toBeLessThan(30_000)
   })
 })
