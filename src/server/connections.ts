@@ -18,24 +18,6 @@ const progressOf = (socket: Socket): string => {
   return `${socket.bytesWritten - socket.writableLength}/${handle?.writeQueueSize}`
 }
 
-class UnreadAnswers {
-  private readonly waiting = new WeakMap<Socket, Waiting>()
-
-  /**
-   * Closes connections with bytes that wait, of which none was taken since so many calls. Speed does not count: a
-   * slow reader stays. The bytes that the system holds for the peer are thrown away, too.
-   */
-  endStalled(sockets: Iterable<Socket>, maxCalls: number): void {
-    for (const socket of sockets) {
-      if (socket.writableLength === 0) continue
-      const progress = progressOf(socket)
-      const before = this.waiting.get(socket)
-      if (before?.progress !== progress) this.waiting.set(socket, { progress, looks: 0 })
-      else if (++before.looks >= maxCalls) socket.resetAndDestroy()
-    }
-  }
-}
-
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000
 /** Share of the connections that are closed at once where there are too many: a search looks at all of them. */
@@ -69,7 +51,8 @@ export class Connections {
   private readonly goodbyes = new Map<Socket, () => void>()
   /** requests of a connection that wait behind another one */
   private readonly pipelined = new WeakMap<Socket, number>()
-  private readonly unread = new UnreadAnswers()
+  /** connections whose peers have not read everything */
+  private readonly waiting = new WeakMap<Socket, Waiting>()
   private draining = false
   private readonly options: ConnectionOptions
   private accepted = 0
@@ -111,9 +94,18 @@ export class Connections {
     })
   }
 
-  /** Closes connections whose peers have read nothing of what waits for them for so many calls. */
+  /**
+   * Closes connections with bytes that wait, of which none was taken since so many calls. Speed does not count: a
+   * slow reader stays. The bytes that the system holds for the peer are thrown away, too.
+   */
   endUnread(maxCalls: number): void {
-    this.unread.endStalled(this.answers.keys(), maxCalls)
+    for (const socket of this.answers.keys()) {
+      if (socket.writableLength === 0) continue
+      const progress = progressOf(socket)
+      const before = this.waiting.get(socket)
+      if (before?.progress !== progress) this.waiting.set(socket, { progress, looks: 0 })
+      else if (++before.looks >= maxCalls) socket.resetAndDestroy()
+    }
   }
 
   /** The newest answer of a connection; null before its first request. */

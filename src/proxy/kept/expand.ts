@@ -85,54 +85,46 @@ interface Found {
   items: KeptItems
 }
 
+type Finder = ReturnType<typeof createFinder>
+
 /** Finds kept responses that the caller may have, for one request. */
-class Finder {
-  private readonly deps: ExpandDeps
-  private readonly asked: Expandable
-  private readonly known = new Map<string, Found | null>()
+const createFinder = (deps: ExpandDeps, asked: Expandable) => {
+  const { keptResponses, tenants, bodies } = deps
+  const { incoming, client } = asked.received
+  const known = new Map<string, Found | null>()
   /** models whose upstream has accepted the caller */
-  private readonly accepted = new Set<string>()
+  const accepted = new Set<string>()
   /** bytes of the budget that they hold */
-  private taken = 0
-
-  constructor(deps: ExpandDeps, asked: Expandable) {
-    this.deps = deps
-    this.asked = asked
-  }
-
-  /** Asks the store once for each. @returns null also when the client has left @throws AppError */
-  async find(record: string): Promise<Found | null> {
-    const before = this.known.get(record)
-    if (before !== undefined) return before
-    if (this.asked.received.client.isOver) return null
-    const found = await this.read(record)
-    this.known.set(record, found)
-    return found
-  }
-
-  /** Gives the memory back. */
-  release(): void {
-    this.deps.bodies.give(this.taken)
-    this.taken = 0
-  }
-
-  private async read(record: string): Promise<Found | null> {
-    const { keptResponses, tenants } = this.deps
-    const { tenant } = tenants.identify(this.asked.received.incoming)
+  let held = 0
+  const read = async (record: string): Promise<Found | null> => {
+    const { tenant } = tenants.identify(incoming)
     const kept = keptResponses === null ? null : await keptResponses.get(record, tenant)
-    if (kept === null || this.asked.received.client.isOver) return null
+    if (kept === null || client.isOver) return null
     const bytes = BYTES_PER_CHARACTER * (kept.request.length + kept.response.length)
-    if (!this.deps.bodies.take(bytes)) throw noRoom()
-    this.taken += bytes
-    await this.requireAccepted(kept)
+    if (!bodies.take(bytes)) throw noRoom()
+    held += bytes
+    const model = modelIn(Buffer.from(kept.request)) ?? ''
+    if (!accepted.has(model) && !isJudgedAgain(deps, asked, kept)) {
+      await requireAccepted(deps, incoming, kept)
+      accepted.add(model)
+    }
     return { kept, items: new KeptItems(kept) }
   }
-
-  private async requireAccepted(kept: KeptResponse): Promise<void> {
-    const model = modelIn(Buffer.from(kept.request)) ?? ''
-    if (this.accepted.has(model) || isJudgedAgain(this.deps, this.asked, kept)) return
-    await requireAccepted(this.deps, this.asked.received.incoming, kept)
-    this.accepted.add(model)
+  return {
+    /** Asks the store once for each. @returns null also when the client has left @throws AppError */
+    find: async (record: string): Promise<Found | null> => {
+      const before = known.get(record)
+      if (before !== undefined) return before
+      if (client.isOver) return null
+      const found = await read(record)
+      known.set(record, found)
+      return found
+    },
+    /** Gives the memory back. */
+    release: (): void => {
+      bodies.give(held)
+      held = 0
+    },
   }
 }
 
@@ -178,7 +170,7 @@ const expandedBody = async (
 ): Promise<Buffer | 'client-left'> => {
   const { bodies, limits } = deps
   const { body, client } = asked.received
-  const finder = new Finder(deps, asked)
+  const finder = createFinder(deps, asked)
   try {
     const longer = await withConversation(await withOwnItems(deps, asked, finder), finder)
     if (client.isOver) return 'client-left'

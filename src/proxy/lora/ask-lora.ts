@@ -26,41 +26,27 @@ export interface AskOptions {
 }
 
 /** The time that an engine has. */
-class Deadline {
-  private readonly expired = new AbortController()
-  private readonly options: Pick<AskOptions, 'timeoutMs' | 'setTimer'>
-  private cancel: () => void
-
-  constructor(options: Pick<AskOptions, 'timeoutMs' | 'setTimer'>) {
-    this.options = options
-    this.cancel = this.start()
-  }
-
-  get signal(): AbortSignal {
-    return this.expired.signal
-  }
-
-  private start(): () => void {
-    const { timeoutMs, setTimer } = this.options
-    return setTimer(timeoutMs, () =>
-      this.expired.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`))
+const startDeadline = ({ timeoutMs, setTimer }: Pick<AskOptions, 'timeoutMs' | 'setTimer'>) => {
+  const expired = new AbortController()
+  const begin = (): (() => void) =>
+    setTimer(timeoutMs, () =>
+      expired.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`))
     )
-  }
-
-  restart(): void {
-    this.cancel()
-    this.cancel = this.start()
-  }
-
-  end(): void {
-    this.cancel()
+  let end = begin()
+  return {
+    signal: expired.signal,
+    restart: (): void => {
+      end()
+      end = begin()
+    },
+    end: (): void => end(),
   }
 }
 
 const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
   draft: Draft,
-  deadline: Deadline,
+  deadline: Pick<ReturnType<typeof startDeadline>, 'restart'>,
   { formats, signal }: Pick<AskOptions, 'formats' | 'signal'>
 ): Promise<LoraAnswer> => {
   let isOver = false
@@ -95,7 +81,7 @@ export const askLora = async (
   asked: Routable,
   { timeoutMs, early, formats, signal, setTimer, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
-  const deadline = new Deadline({ timeoutMs, setTimer })
+  const deadline = startDeadline({ timeoutMs, setTimer })
   const stop = AbortSignal.any([deadline.signal, signal])
   const draft = new Draft(asked, early)
   try {

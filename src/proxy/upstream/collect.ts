@@ -1,5 +1,4 @@
 /** An upstream asked once, for an answer that the proxy reads itself. */
-import type { Dispatcher } from 'undici'
 import { AppError } from '../../errors.ts'
 import { headersForClient } from '../headers.ts'
 import { textsOf } from './attempt.ts'
@@ -16,44 +15,6 @@ export type Collect = (
   signal: AbortSignal
 ) => Promise<void>
 
-/** Collects an answer into a capture. */
-class Collector implements Dispatcher.DispatchHandler {
-  private readonly capture: Capture
-  private readonly done: (error: Error | null) => void
-  private readonly signal: AbortSignal
-
-  constructor(capture: Capture, signal: AbortSignal, done: (error: Error | null) => void) {
-    this.capture = capture
-    this.signal = signal
-    this.done = done
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    const stop = (): void => controller.abort(this.signal.reason as Error)
-    if (this.signal.aborted) stop()
-    else this.signal.addEventListener('abort', stop, { once: true })
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200) return
-    this.capture.begin(status, headersForClient(textsOf(controller.rawHeaders), []))
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.capture.add(chunk)
-    if (this.capture.truncated)
-      controller.abort(new AppError('upstream-unavailable', 'the answer is too long'))
-  }
-
-  onResponseEnd(): void {
-    this.done(null)
-  }
-
-  onResponseError(_controller: unknown, error: Error): void {
-    this.done(error)
-  }
-}
-
 /**
  * @param apiKey sent in place of the client's credentials; null forwards those
  * @returns rejects where the answer does not come to its end
@@ -62,8 +23,21 @@ export const collectFrom =
   (upstream: Pick<Upstream, 'ask'>, apiKey: string | null): Collect =>
   (asked, body, capture, signal) =>
     new Promise((resolve, reject) => {
-      const collector = new Collector(capture, signal, (error) =>
-        error === null ? resolve() : reject(error)
-      )
-      upstream.ask(asked, body, apiKey, collector)
+      upstream.ask(asked, body, apiKey, {
+        onRequestStart: (controller) => {
+          const stop = (): void => controller.abort(signal.reason as Error)
+          if (signal.aborted) stop()
+          else signal.addEventListener('abort', stop, { once: true })
+        },
+        onResponseStart: ({ rawHeaders }, status) => {
+          if (status >= 200) capture.begin(status, headersForClient(textsOf(rawHeaders), []))
+        },
+        onResponseData: (controller, chunk) => {
+          capture.add(chunk)
+          if (capture.truncated)
+            controller.abort(new AppError('upstream-unavailable', 'the answer is too long'))
+        },
+        onResponseEnd: () => resolve(),
+        onResponseError: (_controller, error) => reject(error),
+      })
     })
