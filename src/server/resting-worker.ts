@@ -64,69 +64,58 @@ export interface WorkerProcess {
   close(): Promise<void>
 }
 
-class RestingWorker implements WorkerProcess {
-  private readonly options: RestingOptions
-  private readonly timer: NodeJS.Timeout
-  private child: ChildProcess | null = null
-  private isLooking = false
-  private isClosed = false
-  private last: LastRun
-  private written = 0
-  private writtenAt: number
+export const startRestingWorker = ({
+  spawn,
+  onFault,
+  refusedCode,
+  look,
+  now,
+  lookMs = LOOK_MS,
+}: RestingOptions): WorkerProcess => {
+  let child: ChildProcess | null = null
+  let [isLooking, isClosed] = [false, false]
+  let [written, writtenAt] = [0, now()]
+  // what a server before this one has logged may be unread
+  let last: LastRun = { endedAt: writtenAt, hasFailed: false, written: 0, asked: [] }
 
-  constructor(options: RestingOptions) {
-    this.options = options
-    const at = options.now()
-    this.writtenAt = at
-    // what a server before this one has logged may be unread
-    this.last = { endedAt: at, hasFailed: false, written: 0, asked: [] }
-    this.timer = setInterval(() => void this.look(), options.lookMs ?? LOOK_MS)
-  }
-
-  state(): 'running' | 'resting' {
-    return this.child === null ? 'resting' : 'running'
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true
-    clearInterval(this.timer)
-    if (this.child !== null) await endChild(this.child)
-  }
-
-  private async look(): Promise<void> {
-    if (this.child !== null || this.isLooking) return
-    this.isLooking = true
-    try {
-      const { look, now } = this.options
-      // the store has a fault line of its own; the next look asks again
-      const seen = await look().catch(() => null)
-      if (seen === null || this.isClosed) return
-      if (seen.written > this.written) this.writtenAt = now()
-      this.written = seen.written
-      const waiting = { ...seen, writtenAt: this.writtenAt, at: now() }
-      if (isDue(waiting, this.last)) this.start(waiting)
-    } finally {
-      this.isLooking = false
-    }
-  }
-
-  private start({ written, asked }: Waiting): void {
-    const { spawn, refusedCode, onFault, now } = this.options
-    const child = spawn()
-    this.child = child
+  const start = (waiting: Waiting): void => {
+    const started = spawn()
+    child = started
     const end = (error: Error | null): void => {
-      if (this.child !== child || !hasEnded(child)) return
-      this.child = null
-      this.last = { endedAt: now(), hasFailed: child.exitCode !== 0, written, asked }
-      if (this.isClosed || child.exitCode === 0 || child.exitCode === refusedCode) return
-      const { pid, exitCode, signalCode } = child
-      const fault = error ?? new Error(`the worker ended ${endOf(child)}`)
+      if (child !== started || !hasEnded(started)) return
+      child = null
+      const { pid, exitCode, signalCode } = started
+      const { written: seen, asked } = waiting
+      last = { endedAt: now(), hasFailed: exitCode !== 0, written: seen, asked }
+      if (isClosed || exitCode === 0 || exitCode === refusedCode) return
+      const fault = error ?? new Error(`the worker ended ${endOf(started)}`)
       onFault(fault, { pid, exitCode, signal: signalCode })
     }
-    child.on('error', end)
-    child.once('exit', () => end(null))
+    started.on('error', end)
+    started.once('exit', () => end(null))
+  }
+  const lookOnce = async (): Promise<void> => {
+    if (child !== null || isLooking) return
+    isLooking = true
+    try {
+      // the store has a fault line of its own; the next look asks again
+      const seen = await look().catch(() => null)
+      if (seen === null || isClosed) return
+      if (seen.written > written) writtenAt = now()
+      written = seen.written
+      const waiting = { ...seen, writtenAt, at: now() }
+      if (isDue(waiting, last)) start(waiting)
+    } finally {
+      isLooking = false
+    }
+  }
+  const timer = setInterval(() => void lookOnce(), lookMs)
+  return {
+    state: () => (child === null ? 'resting' : 'running'),
+    async close() {
+      isClosed = true
+      clearInterval(timer)
+      if (child !== null) await endChild(child)
+    },
   }
 }
-
-export const startRestingWorker = (options: RestingOptions): WorkerProcess =>
-  new RestingWorker(options)

@@ -38,107 +38,88 @@ interface Due {
 
 type OutboxStore = Pick<Store, 'internalizations' | 'routes' | 'snapshots'>
 
-class Outbox {
-  private readonly store: OutboxStore
-  private memory: Memory
-  /** internalizations with a route, and the revision of the routes at which they were read */
-  private live: { ids: string[]; revision: number } | null = null
+/** The first time it begins at the present end, so that a receiver is not flooded with old events. */
+const firstMemory = async (store: OutboxStore): Promise<Memory> => {
+  const drifted = (await rolloutReports(store)).flatMap(
+    ([id, { driftedAt }]): [string, number][] => (driftedAt === null ? [] : [[id, driftedAt]])
+  )
+  const place = await store.internalizations.historyEnd()
+  return { place, drifts: Object.fromEntries(drifted), failingSince: null }
+}
 
-  private constructor(store: OutboxStore, memory: Memory) {
-    this.store = store
-    this.memory = memory
-  }
-
-  /** The first time it begins at the present end, so that a receiver is not flooded with old events. */
-  static async open(store: OutboxStore): Promise<Outbox> {
-    const memory = await readJsonSnapshot<Memory>(store, SNAPSHOT)
-    if (memory !== null) return new Outbox(store, memory)
-    const drifted = (await rolloutReports(store)).flatMap(
-      ([id, { driftedAt }]): [string, number][] => (driftedAt === null ? [] : [[id, driftedAt]])
-    )
-    const outbox = new Outbox(store, {
-      place: await store.internalizations.historyEnd(),
-      drifts: Object.fromEntries(drifted),
-      failingSince: null,
-    })
-    await outbox.save(outbox.memory)
-    return outbox
-  }
-
-  /** The next time begins at its own present end. */
-  static async forget({ snapshots }: Pick<Store, 'snapshots'>): Promise<void> {
-    await snapshots.remove(SNAPSHOT)
-  }
-
-  /** The oldest event that is not done. Repeated calls give the same one. */
-  async next(): Promise<Due | null> {
-    for (;;) {
-      const page = await this.store.internalizations.historySince(this.memory.place, PAGE_ROWS)
-      for (const entry of page) {
-        const due = await this.dueAt(entry)
-        if (due !== null) return due
-        this.memory = { ...this.memory, place: entry.place }
-      }
-      if (page.length < PAGE_ROWS) return this.liveDrift()
+/** The internalizations with a route, read again where the routes have changed. */
+const createLiveIds = (routes: OutboxStore['routes']) => {
+  let live: { ids: string[]; revision: number } | null = null
+  return async (): Promise<string[]> => {
+    const revision = await routes.revision()
+    if (live?.revision !== revision) {
+      const ids = (await routes.list()).map(({ internalizationId }) => internalizationId)
+      live = { ids, revision }
     }
+    return live.ids
   }
+}
 
-  /** The event was delivered, or is dropped while the webhook fails. */
-  done({ after }: Due, { failingSince }: Pick<Memory, 'failingSince'>): Promise<void> {
-    return this.save({ ...after, failingSince })
+type Outbox = Awaited<ReturnType<typeof openOutbox>>
+
+const openOutbox = async (store: OutboxStore) => {
+  const { internalizations, routes } = store
+  const save = (saved: Memory): Promise<void> => saveJsonSnapshot(store, SNAPSHOT, saved)
+  const stored = await readJsonSnapshot<Memory>(store, SNAPSHOT)
+  let memory = stored ?? (await firstMemory(store))
+  if (stored === null) await save(memory)
+  const change = async (changed: Memory): Promise<void> => {
+    await save(changed)
+    memory = changed
   }
-
-  /** An attempt failed at `now`. @returns since when each attempt has failed */
-  async failed(now: number): Promise<number> {
-    // not later than now: the clock may have been set back
-    const failingSince = Math.min(this.memory.failingSince ?? now, now)
-    if (failingSince !== this.memory.failingSince) await this.save({ ...this.memory, failingSince })
-    return failingSince
-  }
-
-  private async dueAt(entry: HistoryRow): Promise<Due | null> {
-    const type = eventTypeOf(entry)
-    if (type === null) return null
-    const row = await this.store.internalizations.get(entry.internalizationId)
-    if (row === null) return null
-    const drift = entry.from?.name === 'live' ? await this.driftOf(row.id) : null
-    const after = { place: entry.place, drifts: this.memory.drifts }
-    return drift ?? { event: historyEvent(type, entry, row), after }
-  }
-
+  const liveIds = createLiveIds(routes)
   /** The report is written before the state that follows from it, so drift comes before its rollback. */
-  private async driftOf(id: string): Promise<Due | null> {
-    const report = await readRolloutReport(this.store, id)
+  const driftOf = async (id: string): Promise<Due | null> => {
+    const report = await readRolloutReport(store, id)
     const driftedAt = report?.driftedAt ?? null
-    const { place, drifts } = this.memory
+    const { place, drifts } = memory
     if (report === null || driftedAt === null || drifts[id] === driftedAt) return null
-    const row = await this.store.internalizations.get(id)
+    const row = await internalizations.get(id)
     if (row === null) return null
     const after = { place, drifts: { ...drifts, [id]: driftedAt } }
     return { event: driftEvent(row, report, driftedAt), after }
   }
-
-  private async liveDrift(): Promise<Due | null> {
-    for (const id of await this.liveIds()) {
-      const due = await this.driftOf(id)
-      if (due !== null) return due
-    }
-    return null
+  const dueAt = async (entry: HistoryRow): Promise<Due | null> => {
+    const type = eventTypeOf(entry)
+    const row = type && (await internalizations.get(entry.internalizationId))
+    if (type === null || row === null) return null
+    const drift = entry.from?.name === 'live' ? await driftOf(row.id) : null
+    const after = { place: entry.place, drifts: memory.drifts }
+    return drift ?? { event: historyEvent(type, entry, row), after }
   }
-
-  private async liveIds(): Promise<string[]> {
-    const { routes } = this.store
-    const revision = await routes.revision()
-    if (this.live?.revision !== revision) {
-      const ids = (await routes.list()).map(({ internalizationId }) => internalizationId)
-      this.live = { ids, revision }
-    }
-    return this.live.ids
-  }
-
-  private async save(memory: Memory): Promise<void> {
-    await saveJsonSnapshot(this.store, SNAPSHOT, memory)
-    this.memory = memory
+  return {
+    /** The oldest event that is not done. Repeated calls give the same one. */
+    next: async (): Promise<Due | null> => {
+      for (let isLast = false; !isLast;) {
+        const page = await internalizations.historySince(memory.place, PAGE_ROWS)
+        for (const entry of page) {
+          const due = await dueAt(entry)
+          if (due !== null) return due
+          memory = { ...memory, place: entry.place }
+        }
+        isLast = page.length < PAGE_ROWS
+      }
+      for (const id of await liveIds()) {
+        const due = await driftOf(id)
+        if (due !== null) return due
+      }
+      return null
+    },
+    /** The event was delivered, or is dropped while the webhook fails. */
+    done: ({ after }: Due, { failingSince }: Pick<Memory, 'failingSince'>): Promise<void> =>
+      change({ ...after, failingSince }),
+    /** An attempt failed at `now`. @returns since when each attempt has failed */
+    failed: async (now: number): Promise<number> => {
+      // not later than now: the clock may have been set back
+      const failingSince = Math.min(memory.failingSince ?? now, now)
+      if (failingSince !== memory.failingSince) await change({ ...memory, failingSince })
+      return failingSince
+    },
   }
 }
 
@@ -153,23 +134,18 @@ const pauseAfter = (failures: number): number =>
 const POLL_MS = 1_000
 
 type SenderDeps = Pick<WorkerDeps, 'now' | 'sleep' | 'log' | 'fault'>
+type SendingDeps = SenderDeps & { outbox: Outbox; post: PostEvent; host: string }
 
 export class WebhookSender {
-  private readonly deps: SenderDeps
-  private readonly outbox: Outbox
-  private readonly post: PostEvent
-  private readonly host: string
+  private readonly deps: SendingDeps
   /** attempts in a row, of this worker */
   private failures = 0
   /** milliseconds since the epoch; nothing is sent before */
   private notBefore = 0
   private isGone = false
 
-  constructor(deps: SenderDeps, outbox: Outbox, { post, host }: { post: PostEvent; host: string }) {
+  constructor(deps: SendingDeps) {
     this.deps = deps
-    this.outbox = outbox
-    this.post = post
-    this.host = host
   }
 
   /** Makes one attempt, if an event is due. @returns whether the event is done */
@@ -177,9 +153,9 @@ export class WebhookSender {
     const waitMs = this.notBefore - this.deps.now()
     // after the clock was set back the end is further ahead than any pause
     if (this.isGone || (waitMs > 0 && waitMs <= MAX_PAUSE_MS)) return false
-    const due = await this.outbox.next()
+    const due = await this.deps.outbox.next()
     if (due === null) return false
-    return this.settle(due, await this.post(due.event, signal), signal)
+    return this.settle(due, await this.deps.post(due.event, signal), signal)
   }
 
   /** Sends events until the signal aborts, which also ends the request in flight. Never rejects. */
@@ -200,7 +176,7 @@ export class WebhookSender {
   private async settle(due: Due, delivery: Delivery, { aborted }: AbortSignal): Promise<boolean> {
     switch (delivery.kind) {
       case 'delivered':
-        await this.outbox.done(due, { failingSince: null })
+        await this.deps.outbox.done(due, { failingSince: null })
         this.failures = 0
         this.notBefore = 0
         this.deps.log({ level: 'info', message: 'event delivered', data: this.dataOf(due) })
@@ -221,13 +197,13 @@ export class WebhookSender {
   ): Promise<boolean> {
     const now = this.deps.now()
     this.delay(retryAfterMs)
-    const failingSince = await this.outbox.failed(now)
+    const failingSince = await this.deps.outbox.failed(now)
     if (!this.isUndeliverable(due.event.at, failingSince, now)) {
       const nextInMs = this.notBefore - now
       this.deps.fault('webhook', error, { ...this.dataOf(due), nextInMs })
       return false
     }
-    await this.outbox.done(due, { failingSince })
+    await this.deps.outbox.done(due, { failingSince })
     this.fault(due, 'the event is dropped: the webhook has failed for three days', error)
     return true
   }
@@ -257,7 +233,7 @@ export class WebhookSender {
   }
 
   private dataOf({ event: { id, type } }: Due) {
-    return { host: this.host, event: id, type }
+    return { host: this.deps.host, event: id, type }
   }
 }
 
@@ -270,9 +246,11 @@ export const openWebhook = async (
 ): Promise<WebhookSender | null> => {
   const { webhook, store } = deps
   if (webhook === null) {
-    await Outbox.forget(store)
+    // the next time begins at its own present end
+    await store.snapshots.remove(SNAPSHOT)
     return null
   }
-  const parts = { post: createPost(webhook, deps), host: new URL(webhook.url).host }
-  return new WebhookSender(deps, await Outbox.open(store), parts)
+  const { host } = new URL(webhook.url)
+  const outbox = await openOutbox(store)
+  return new WebhookSender({ ...deps, outbox, post: createPost(webhook, deps), host })
 }
