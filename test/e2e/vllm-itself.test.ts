@@ -73,19 +73,6 @@ describe.skipIf(command === '')(`vLLM itself${reason}`, () => {
     await embedded.close()
   })
 
-  it('ends at stop texts, chooses, and writes JSON', async () => {
-    const sampled = requestOf('tiny', { temperature: 1.5, top_p: 0.9, seed: 4 })
-    const { text } = await answerOf(backend, sampled)
-    expect((await answerOf(backend, sampled)).text).toBe(text)
-    const stopped = await answerOf(backend, { ...sampled, stop: [text.slice(5, 8)] })
-    expect([text.startsWith(stopped.text), stopped.finishReason]).toEqual([true, 'stop'])
-    const choice = ['card', 'card_arrival']
-    const chosen = await answerOf(backend, requestOf('tiny', { structured_outputs: { choice } }))
-    expect(choice).toContain(chosen.text)
-    const json = { response_format: { type: 'json_object' as const }, max_tokens: 64 }
-    expect((await answerOf(backend, requestOf('tiny', json))).text.trimStart()[0]).toBe('{')
-  })
-
   it('does not read a lora again that it has loaded', async () => {
     const stream = backend.complete(
       requestOf(loras[0], { max_tokens: 40 }),

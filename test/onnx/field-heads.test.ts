@@ -96,18 +96,6 @@ describe('a field head', () => {
     await expect(ask(again, model, 'x')).rejects.toMatchObject({ code: 'not-found' })
   })
 
-  it('is the same after its training process was killed', async () => {
-    const rows = rowsOf(120)
-    const calm = await (await open(freshFolder())).train(inputOf(rows), observe())
-    let started = 0
-    const backend = await open(freshFolder(), (pid) => {
-      if (++started === 1) process.kill(pid!, 'SIGKILL')
-    })
-    const { model } = await backend.train(inputOf(rows), observe())
-    expect(model).toBe(calm.model)
-    expect(started).toBe(2)
-  })
-
   it('is not sure of what it has not read, and of an answer that is not among the choices', async () => {
     const backend = await open(freshFolder())
     const { model } = await backend.train(inputOf(rowsOf(120)), observe())

@@ -20,7 +20,7 @@ import { factorOfTenfold, type Sized } from '../kit/linear.ts'
 /** Ten times the size may take at most so many times as long. */
 const MOST = 30
 
-const KB = 1024
+const TEXT_CHARS = 20 * 1024
 const countTokens = await loadTokenizer()
 const redact = createRedactor({ detectors: [...DETECTOR_NAMES], patterns: {} })
 
@@ -85,106 +85,60 @@ const UNITS = {
 } as const
 
 /** Functions that read a text of any kind. */
-const OF_TEXT: Record<string, { size: number; run: (text: string) => unknown }> = {
-  'the tokens of a request': {
-    size: 20 * KB,
-    run: (text) =>
-      estimateUsage(
-        { path: '/v1/chat/completions', request: chat(text), response: '{"choices":[]}' },
-        countTokens
-      ),
+const OF_TEXT: Record<string, (text: string) => unknown> = {
+  'the tokens of a request': (text) =>
+    estimateUsage(
+      { path: '/v1/chat/completions', request: chat(text), response: '{"choices":[]}' },
+      countTokens
+    ),
+  'the redaction of a text': (text) => redact()(`x${text}`),
+  'the redaction of JSON': (text) => redact()(chat(text)),
+  'the number of an opening': (text) =>
+    openingOf('/v1/chat/completions', Buffer.from(`${chat(text)}${text}`)),
+  'the comparison of texts': (text) =>
+    agree({ responseType: 'free-text', folds: { case: false, forms: false } }, text, `${text}.`),
+  'the comparison of labels': (text) =>
+    agree({ responseType: 'label', folds: { case: true, forms: true } }, text, `${text}.`),
+  'the comparison of code': (text) =>
+    agree(
+      { responseType: 'code', folds: { case: true, forms: false } },
+      `select ${text}`,
+      `=A(${text}`
+    ),
+  'the comparison of JSON': (text) =>
+    agree(
+      { responseType: 'json', folds: { case: false, forms: false } },
+      JSON.stringify([text]),
+      `{"a":${text}`
+    ),
+  'the form of code': (text) => formFault('code', `f(${text}`),
+  'the removal of attachments': (text) => withoutAttachments(Buffer.from(`"data":"${text}`)),
+  'the reading of a chat request': (text) => [
+    readChatRequest(Buffer.from(chat(text)), CHAT),
+    readChatRequest(Buffer.from(`{"model":"m","messages":[${text}`), CHAT),
+  ],
+  'the reading of a response request': (text) => [
+    readChatRequest(Buffer.from(JSON.stringify({ model: 'm', input: text })), RESPONSES),
+    readChatRequest(Buffer.from(`{"model":"m","input":${text}`), RESPONSES),
+  ],
+  'the outline of a request': (text) => [
+    outlineOf(Buffer.from(chat(text))),
+    outlineOf(Buffer.from(`{"model":"m","messages":[${text}`)),
+  ],
+  'the question for usage': (text) => [
+    askForUsage(Buffer.from(chat(text))),
+    askForUsage(Buffer.from(`{"model":"m",${text}`)),
+  ],
+  'the id that a request continues': (text) => previousIdIn(Buffer.from(`{"a":"${text}`)),
+  'the removal of a usage chunk': (text) => filtered(Buffer.from(`e${text}`)),
+  'the answer of a stream': (text) =>
+    accumulatedInPieces(Buffer.from(`data: {"choices":["${text}`)),
+  'the response of a stream': (text) => {
+    const accumulator = RESPONSES.accumulator()
+    accumulator.push(Buffer.from(`data: ${text}\n\ndata: "type" ${text}\n\n`))
+    return accumulator.answer()
   },
-  'the redaction of a text': { size: 20 * KB, run: (text) => redact()(`x${text}`) },
-  'the redaction of JSON': { size: 20 * KB, run: (text) => redact()(chat(text)) },
-  'the number of an opening': {
-    size: 20 * KB,
-    run: (text) => openingOf('/v1/chat/completions', Buffer.from(`${chat(text)}${text}`)),
-  },
-  'the comparison of texts': {
-    size: 20 * KB,
-    run: (text) =>
-      agree({ responseType: 'free-text', folds: { case: false, forms: false } }, text, `${text}.`),
-  },
-  'the comparison of labels': {
-    size: 20 * KB,
-    run: (text) =>
-      agree({ responseType: 'label', folds: { case: true, forms: true } }, text, `${text}.`),
-  },
-  'the comparison of code': {
-    size: 20 * KB,
-    run: (text) =>
-      agree(
-        { responseType: 'code', folds: { case: true, forms: false } },
-        `select ${text}`,
-        `=A(${text}`
-      ),
-  },
-  'the comparison of JSON': {
-    size: 20 * KB,
-    run: (text) =>
-      agree(
-        { responseType: 'json', folds: { case: false, forms: false } },
-        JSON.stringify([text]),
-        `{"a":${text}`
-      ),
-  },
-  'the form of code': { size: 20 * KB, run: (text) => formFault('code', `f(${text}`) },
-  'the removal of attachments': {
-    size: 20 * KB,
-    run: (text) => withoutAttachments(Buffer.from(`"data":"${text}`)),
-  },
-  'the reading of a chat request': {
-    size: 20 * KB,
-    run: (text) => [
-      readChatRequest(Buffer.from(chat(text)), CHAT),
-      readChatRequest(Buffer.from(`{"model":"m","messages":[${text}`), CHAT),
-    ],
-  },
-  'the reading of a response request': {
-    size: 20 * KB,
-    run: (text) => [
-      readChatRequest(Buffer.from(JSON.stringify({ model: 'm', input: text })), RESPONSES),
-      readChatRequest(Buffer.from(`{"model":"m","input":${text}`), RESPONSES),
-    ],
-  },
-  'the outline of a request': {
-    size: 20 * KB,
-    run: (text) => [
-      outlineOf(Buffer.from(chat(text))),
-      outlineOf(Buffer.from(`{"model":"m","messages":[${text}`)),
-    ],
-  },
-  'the question for usage': {
-    size: 20 * KB,
-    run: (text) => [
-      askForUsage(Buffer.from(chat(text))),
-      askForUsage(Buffer.from(`{"model":"m",${text}`)),
-    ],
-  },
-  'the id that a request continues': {
-    size: 20 * KB,
-    run: (text) => previousIdIn(Buffer.from(`{"a":"${text}`)),
-  },
-  'the removal of a usage chunk': {
-    size: 20 * KB,
-    run: (text) => filtered(Buffer.from(`e${text}`)),
-  },
-  'the answer of a stream': {
-    size: 20 * KB,
-    run: (text) => accumulatedInPieces(Buffer.from(`data: {"choices":["${text}`)),
-  },
-  'the response of a stream': {
-    size: 20 * KB,
-    run: (text) => {
-      const accumulator = RESPONSES.accumulator()
-      accumulator.push(Buffer.from(`data: ${text}\n\ndata: "type" ${text}\n\n`))
-      return accumulator.answer()
-    },
-  },
-  'the long numbers of JSON': {
-    size: 20 * KB,
-    run: (text) => [hasLongNumber(chat(text)), parseExactJson(chat(text))],
-  },
+  'the long numbers of JSON': (text) => [hasLongNumber(chat(text)), parseExactJson(chat(text))],
 }
 
 /** Inputs of a shape of their own. */
@@ -215,17 +169,17 @@ other('the answer of a stream with many choices', {
   run: accumulated,
 })
 other('the answer of a stream with unknown fields', {
-  size: 20 * KB,
+  size: TEXT_CHARS,
   make: (size) => Buffer.from('a\n'.repeat(size)),
   run: accumulated,
 })
 other('the answer of a stream with one carriage return, at its end', {
-  size: 20 * KB,
+  size: TEXT_CHARS,
   make: (size) => Buffer.from(`${'a\n'.repeat(size)}\r`),
   run: accumulated,
 })
 other('the answer of a stream with many lines of data', {
-  size: 20 * KB,
+  size: TEXT_CHARS,
   make: (size) => Buffer.from('data:\n'.repeat(size)),
   run: accumulated,
 })
@@ -241,7 +195,7 @@ other('a response request with many calls', {
   run: (input) => RESPONSES.requestOf({ model: 'm', input }),
 })
 other('the name of a slot', {
-  size: 20 * KB,
+  size: TEXT_CHARS,
   make: (size) => `x${' '.repeat(size)}y`,
   run: (before) =>
     describeSlot({
@@ -256,7 +210,7 @@ other('the name of a slot', {
     }),
 })
 other('a long number', {
-  size: 20 * KB,
+  size: TEXT_CHARS,
   make: (size) => `{"a":1${'0'.repeat(size)}1}`,
   run: (text) => [hasLongNumber(text), parseExactJson(text)],
 })
@@ -266,9 +220,12 @@ describe(
   'ten times the text takes at most thirty times as long',
   { timeout: 120_000, retry: 2 },
   () => {
-    it.each(Object.entries(OF_TEXT))('for %s', (_name, { size, run }) => {
+    it.each(Object.entries(OF_TEXT))('for %s', (_name, run) => {
       const slow = Object.entries(UNITS).flatMap(([name, unit]) => {
-        const factor = factorOfTenfold({ size, make: (chars) => texts(unit, chars), run }, MOST)
+        const factor = factorOfTenfold(
+          { size: TEXT_CHARS, make: (chars) => texts(unit, chars), run },
+          MOST
+        )
         return factor > MOST ? `${name}: ${factor.toFixed(0)} times` : []
       })
       expect(slow).toEqual([])
