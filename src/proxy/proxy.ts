@@ -15,7 +15,7 @@ import { createPageCheck } from './access/browsers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { createAdmit } from './admit.ts'
 import { createGivenAnswers } from './after-ours/given-answers.ts'
-import { Arrivals } from './client/arrivals.ts'
+import { createArrivals } from './client/arrivals.ts'
 import { Client } from './client/client.ts'
 import { Pages } from './client/pages.ts'
 import { createReceive } from './client/receive.ts'
@@ -136,7 +136,7 @@ export const createProxy = (deps: ProxyDeps) => {
     metrics.request(outcome)
     new Client(outgoing, load, pages).sendError(why)
   }
-  const arrivals = new Arrivals(deps.now, () => metrics.request('shed'))
+  const arrivals = createArrivals(deps.now, () => metrics.request('shed'))
   /** Makes room for a request, where others hold a place without sending their bodies. */
   const hasRoom = (): boolean => !load.isLate && (!load.isCrowded || arrivals.evict('places') > 0)
   const answer = (env: HttpBindings, path: string): void => {

@@ -40,56 +40,49 @@ export const tooSlow = (needed: 'its slot' | 'its memory'): AppError =>
     `the request body arrived too slowly, and the proxy needs ${needed} for other requests; send it again`
   )
 
-export class Arrivals {
-  private readonly byNetwork = new Map<string, Set<Arriving>>()
-  private readonly now: () => number
-  private readonly onEvicted: () => void
+export type Arrivals = ReturnType<typeof createArrivals>
 
-  /** @param now milliseconds; only differences matter */
-  constructor(now: () => number, onEvicted: () => void) {
-    this.now = now
-    this.onEvicted = onEvicted
-  }
+const dueAt = ({ socket, at, bytesBefore }: Arriving): number =>
+  at + (socket.bytesRead - bytesBefore) / BYTES_PER_MS
 
-  /** Follows a request until its body has arrived or it is over. */
-  add(incoming: IncomingMessage, sender: Sender): void {
-    if (incoming.complete || !hasBody(incoming)) return
-    const { socket } = incoming
-    const network = networkOf(socket.remoteAddress ?? '')
-    const ofNetwork = this.byNetwork.get(network) ?? new Set()
-    const remove = (): void => {
-      ofNetwork.delete(arriving)
-      if (ofNetwork.size === 0 && this.byNetwork.get(network) === ofNetwork)
-        this.byNetwork.delete(network)
-    }
-    const arriving = { sender, remove, socket, at: this.now(), bytesBefore: socket.bytesRead }
-    this.byNetwork.set(network, ofNetwork.add(arriving))
-    incoming.once('end', remove)
-    sender.onOver(remove)
-  }
-
-  /**
-   * Ends the requests that are behind most.
-   * @param whose those that hold a place of the load, or all, each of which holds a connection
-   * @returns how many
-   */
-  evict(whose: 'places' | 'connections'): number {
-    const networks = [...this.byNetwork.values()].map((set) =>
-      [...set].filter(({ sender }) => whose === 'connections' || sender.holdsPlace)
-    )
-    const most = networks.reduce((size, { length }) => Math.max(size, length), 0)
-    const candidates = networks.filter(({ length }) => 2 * length >= most).flat()
-    const count = Math.ceil(candidates.length * EVICTED_SHARE)
-    const evicted = candidates.toSorted((a, b) => this.dueAt(a) - this.dueAt(b)).slice(0, count)
-    for (const { sender, remove } of evicted) {
-      remove()
-      sender.evict(tooSlow('its slot'))
-      this.onEvicted()
-    }
-    return evicted.length
-  }
-
-  private dueAt({ socket, at, bytesBefore }: Arriving): number {
-    return at + (socket.bytesRead - bytesBefore) / BYTES_PER_MS
+/** @param now milliseconds; only differences matter */
+export const createArrivals = (now: () => number, onEvicted: () => void) => {
+  const byNetwork = new Map<string, Set<Arriving>>()
+  return {
+    /** Follows a request until its body has arrived or it is over. */
+    add(incoming: IncomingMessage, sender: Sender): void {
+      if (incoming.complete || !hasBody(incoming)) return
+      const { socket } = incoming
+      const network = networkOf(socket.remoteAddress ?? '')
+      const ofNetwork = byNetwork.get(network) ?? new Set()
+      const remove = (): void => {
+        ofNetwork.delete(arriving)
+        if (ofNetwork.size === 0 && byNetwork.get(network) === ofNetwork) byNetwork.delete(network)
+      }
+      const arriving = { sender, remove, socket, at: now(), bytesBefore: socket.bytesRead }
+      byNetwork.set(network, ofNetwork.add(arriving))
+      incoming.once('end', remove)
+      sender.onOver(remove)
+    },
+    /**
+     * Ends the requests that are behind most.
+     * @param whose those that hold a place of the load, or all, each of which holds a connection
+     * @returns how many
+     */
+    evict(whose: 'places' | 'connections'): number {
+      const networks = [...byNetwork.values()].map((set) =>
+        [...set].filter(({ sender }) => whose === 'connections' || sender.holdsPlace)
+      )
+      const most = networks.reduce((size, { length }) => Math.max(size, length), 0)
+      const candidates = networks.filter(({ length }) => 2 * length >= most).flat()
+      const count = Math.ceil(candidates.length * EVICTED_SHARE)
+      const evicted = candidates.toSorted((a, b) => dueAt(a) - dueAt(b)).slice(0, count)
+      for (const { sender, remove } of evicted) {
+        remove()
+        sender.evict(tooSlow('its slot'))
+        onEvicted()
+      }
+      return evicted.length
+    },
   }
 }
