@@ -1,8 +1,7 @@
 /** The fourth step of a completion: the limits of the key that its caller presents. */
 import { READ_FAULTS } from '../core/request/chat-reading.ts'
 import { AppError } from '../errors.ts'
-import type { Caller } from './access/access.ts'
-import type { Charge } from './access/limits.ts'
+import type { Caller, Charge } from './access/limits.ts'
 import type { StepDeps } from './deps.ts'
 import type { ReadRequest } from './read.ts'
 

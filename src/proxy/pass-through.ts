@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { AppError } from '../errors.ts'
-import type { Caller } from './access/access.ts'
+import type { Caller } from './access/limits.ts'
 import { type Client, refuse } from './client/client.ts'
 import type { StepDeps } from './deps.ts'
 import { hasBody } from './headers.ts'

@@ -10,7 +10,6 @@ import {
   createKeyFinder,
   tenantsOfKeys,
 } from '../proxy/access/access.ts'
-import { Limits } from '../proxy/access/limits.ts'
 import { Slices } from '../proxy/access/slices.ts'
 import { systemTimer } from '../timers.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
@@ -45,7 +44,7 @@ export const openAccess = async (
     setTimer: systemTimer,
   })
   const findKey = createKeyFinder(keys.snapshot)
-  const limits = new Limits({ priceOf: (model) => findPrice(prices, model), slices })
+  const limits = { priceOf: (model: string) => findPrice(prices, model), slices }
   return {
     access: createAccess(findKey, limits, upstream.apiKey),
     tenants: tenantsOfKeys(findKey),

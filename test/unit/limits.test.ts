@@ -5,7 +5,7 @@ import { readChatRequest } from '../../src/core/request/chat-reading.ts'
 import { AppError } from '../../src/errors.ts'
 import { usageOf } from '../../src/openai/usage/usage.ts'
 import {
-  Limits,
+  Caller,
   type Charge,
   type LimitsOptions,
   type Taken,
@@ -60,7 +60,7 @@ const setUp = (
     for (const work of timers) if (timers.delete(work)) work()
     await Promise.resolve()
   }
-  const subject = new Limits({
+  const limiting: LimitsOptions = {
     priceOf: (model) => (model === 'm' ? PRICE : null),
     slices: {
       take: (...asked) => slices.take(...asked),
@@ -70,10 +70,11 @@ const setUp = (
       },
     },
     ...options,
-  })
+  }
+  const subject = new Caller(key, limiting)
   const admit = async (text: string | Buffer = bodyOf()): Promise<Charge> => {
     const body = Buffer.from(text)
-    return subject.admit(key, { dialect: CHAT, ...readChatRequest(body, CHAT), body })
+    return subject.admit({ dialect: CHAT, ...readChatRequest(body, CHAT), body })
   }
   /** Admits a request that takes so much. */
   const use = async (taken: Taken, text?: string | Buffer): Promise<void> =>
@@ -88,7 +89,7 @@ const setUp = (
     }
     return null
   }
-  return { subject, key, clock, spends, pass, admit, use, refusal }
+  return { subject, key, limiting, clock, spends, pass, admit, use, refusal }
 }
 
 const daily = (usd: number) => ({ budget: { usd, period: 'day' as const } })
@@ -96,8 +97,8 @@ const daily = (usd: number) => ({ budget: { usd, period: 'day' as const } })
 describe('limits of a key', () => {
   it('read a body only where a limit depends on it', async () => {
     const unread = { dialect: CHAT, model: 'm', outcome: null, body: Buffer.from('{}') }
-    const { subject, key, spends } = setUp({})
-    expect((await subject.admit(key, unread)).isBilled).toBe(false)
+    const { subject, spends } = setUp({})
+    expect((await subject.admit(unread)).isBilled).toBe(false)
     expect(await setUp({ requestsPerMinute: 1 }).refusal('no chat request')).toBeNull()
     for (const limits of [{ models: ['m'] }, { tokensPerMinute: 99 }, daily(9)])
       for (const [text, why] of [
@@ -109,7 +110,7 @@ describe('limits of a key', () => {
           message: expect.stringMatching(`${why}, and this key has limits`) as string,
         })
     const limited = setUp({ models: ['m'] })
-    expect(() => limited.subject.admit(limited.key, unread)).toThrow('this key has limits')
+    expect(() => limited.subject.admit(unread)).toThrow('this key has limits')
     expect(spends).toEqual([])
   })
 
@@ -125,26 +126,26 @@ describe('limits of a key', () => {
   })
 
   it.each([{}, { tokensPerMinute: 1000 }])('count requests a minute, with %j too', async (more) => {
-    const { subject, key, clock, admit, refusal } = setUp({ requestsPerMinute: 2, ...more })
+    const { subject, clock, admit, refusal } = setUp({ requestsPerMinute: 2, ...more })
     await admit()
-    await subject.admitUnread(key)
+    await subject.admitKept()
     expect(await refusal()).toEqual({
       code: 'rate-limited',
       retryAfterSeconds: 30,
       param: null,
       message: 'this key may make 2 requests a minute',
     })
-    expect(() => subject.admitUnread(key)).toThrow('2 requests a minute')
+    expect(() => subject.admitKept()).toThrow('2 requests a minute')
     clock.now += 30_000
     await admit()
     expect(await refusal()).not.toBeNull()
   })
 
   it('share nothing between keys', async () => {
-    const { subject, key } = setUp({ requestsPerMinute: 1 })
-    await subject.admitUnread(key)
-    await subject.admitUnread({ ...key, id: 'b' })
-    expect(() => subject.admitUnread(key)).toThrow()
+    const { subject, key, limiting } = setUp({ requestsPerMinute: 1 })
+    await subject.admitKept()
+    await new Caller({ ...key, id: 'b' }, limiting).admitKept()
+    expect(() => subject.admitKept()).toThrow()
   })
 })
 

@@ -3,6 +3,7 @@
  * all proxies together may admit is decided in the database; see `slices.ts`.
  */
 import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
 import { READ_FAULTS, type ChatReading, type ReadFault } from '../../core/request/chat-reading.ts'
 import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
 import {
@@ -17,6 +18,7 @@ import type { Reservation } from '../../core/keys/slice.ts'
 import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.ts'
 import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
+import { findAmbiguousMember, type AmbiguousMember } from '../../core/request/ambiguous-members.ts'
 import { findUnlimitedMember } from '../../core/request/limited-members.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
 import type { Slices } from './slices.ts'
@@ -219,40 +221,102 @@ const requireReading = (outcome: ChatReading | ReadFault | null): ChatReading =>
   throw new AppError('invalid-request', `${why}, and this key has limits`)
 }
 
-export class Limits {
+/** Open to every key: it costs nothing and reveals nothing about other callers. */
+const isModelList = ({ method, url }: IncomingMessage): boolean =>
+  method === 'GET' && url === '/v1/models'
+
+const ambiguousBody = ({ name, why, meant }: AmbiguousMember): AppError => {
+  const shown = JSON.stringify(name.slice(0, MAX_SHOWN_CHARS))
+  const mistake = {
+    twice: `the body has the member ${shown} twice, or in two spellings`,
+    spelling: `the body's member ${shown} could be read as ${JSON.stringify(meant)}`,
+    'too-complex': 'the body is nested too deeply or has too many members',
+  }[why]
+  return new AppError('invalid-request', `${mistake}, and this key has limits`, {
+    param: name.slice(0, MAX_SHOWN_CHARS),
+  })
+}
+
+/** The caller of one request; admits it or throws the error for the client. */
+export class Caller {
+  /** whether its chat completions must be read before they are admitted */
+  readonly isReadFirst: boolean
+  private readonly key: IssuedKey
   private readonly options: LimitsOptions
 
-  constructor(options: LimitsOptions) {
+  constructor(key: IssuedKey, options: LimitsOptions) {
+    this.key = key
     this.options = options
+    this.isReadFirst = isReadFirst(key)
   }
 
   /**
-   * Admits a chat completion. For a key without limits on tokens and money the charge reserves nothing
-   * and only counts. At once where the key's slice suffices.
+   * Admits a chat completion that was received whole. For a key without limits on tokens and money the charge reserves
+   * nothing and only counts. At once where the key's slice suffices.
    * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, `store-unavailable` for a budget that
-   * cannot be checked, and `invalid-request` for a body that must be read and cannot be, or whose cost has
-   * no upper bound
+   * cannot be checked, and `invalid-request` for a body that must be read and cannot be, that the upstream may read
+   * differently, or whose cost has no upper bound
    */
-  admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge> {
-    if (isReadFirst(key)) {
+  admit(asked: AskedCompletion): Soon<Charge> {
+    const { key } = this
+    if (this.isReadFirst) {
       const reading = requireReading(asked.outcome)
+      const ambiguous = findAmbiguousMember(asked.body, asked.dialect.name)
+      if (ambiguous !== null) throw ambiguousBody(ambiguous)
       checkModel(key.limits, reading.request.model)
       // a budget knows fewer members
       if (key.limits.budget === null) checkMembers(reading.request)
-      if (isMetered(key)) return this.admitMetered(key, reading, asked)
+      if (isMetered(key)) return this.admitMetered(reading, asked)
     }
-    return after(this.admitUnread(key), () => new Charge(key, asked, this.options, null))
+    return after(this.takeRequest(), () => new Charge(key, asked, this.options, null))
   }
 
-  /** Admits a request that is not read. @throws AppError `rate-limited` */
-  admitUnread(key: IssuedKey): Soon<void> {
+  /**
+   * Admits a chat completion whose body does not fit into memory.
+   * @throws AppError `overloaded` where it must be read, `rate-limited`
+   */
+  admitUnread(): Soon<void> {
+    if (this.isReadFirst)
+      throw new AppError(
+        'overloaded',
+        'the proxy has no memory left to read the request, and this key has limits; try again soon',
+        { retryAfterSeconds: 1 }
+      )
+    return this.takeRequest()
+  }
+
+  /**
+   * Admits a request for a kept response, which costs nothing.
+   * @throws AppError `rate-limited`
+   */
+  admitKept(): Soon<void> {
+    return this.takeRequest()
+  }
+
+  /**
+   * Admits any other request. An unread request cannot be checked against limits on models, tokens or
+   * money.
+   * @throws AppError `forbidden` for a key with such limits, `rate-limited`
+   */
+  admitPassage(incoming: IncomingMessage): Soon<void> {
+    if (this.isReadFirst && !isModelList(incoming))
+      throw new AppError(
+        'forbidden',
+        'this key has limits, so it may only create chat completions or responses and list models'
+      )
+    return this.takeRequest()
+  }
+
+  private takeRequest(): Soon<void> {
+    const { key, options } = this
     if (key.limits.requestsPerMinute === null) return
     // of requests a minute nothing is given back
-    return after(this.options.slices.take(key, ONE_REQUEST), () => {})
+    return after(options.slices.take(key, ONE_REQUEST), () => {})
   }
 
-  private admitMetered(key: IssuedKey, reading: ChatReading, asked: AskedCompletion): Soon<Charge> {
-    const price = priceFor(key, reading.request.model, this.options.priceOf)
+  private admitMetered(reading: ChatReading, asked: AskedCompletion): Soon<Charge> {
+    const { key, options } = this
+    const price = priceFor(key, reading.request.model, options.priceOf)
     const hasBudget = key.limits.budget !== null
     const estimate = estimateRequest(reading)
     // computing the bound refuses unbounded requests, so it is done only for a budget
@@ -264,8 +328,8 @@ export class Limits {
       throw new AppError('invalid-request', 'the body is not UTF-8, and this key has a budget')
     const amounts = { requests: 1, tokens: estimate.total_tokens, usd: hasBudget ? usd : 0 }
     return after(
-      this.options.slices.take(key, amounts),
-      (reservation) => new Charge(key, asked, this.options, { reservation, estimate, usd })
+      options.slices.take(key, amounts),
+      (reservation) => new Charge(key, asked, options, { reservation, estimate, usd })
     )
   }
 }

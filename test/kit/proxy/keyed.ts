@@ -14,7 +14,7 @@ import {
   tenantsOfKeys,
 } from '../../../src/proxy/access/access.ts'
 import type { ProxyDeps } from '../../../src/proxy/deps.ts'
-import { Limits } from '../../../src/proxy/access/limits.ts'
+import type { LimitsOptions } from '../../../src/proxy/access/limits.ts'
 import { Slices } from '../../../src/proxy/access/slices.ts'
 import { systemTimer } from '../../../src/timers.ts'
 import { MemoryAccounts } from './accounts.ts'
@@ -59,7 +59,7 @@ export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps
     now: () => clock.now,
     setTimer: systemTimer,
   })
-  const limits = new Limits({
+  const limits: LimitsOptions = {
     priceOf: (model) => findPrice(PRICES, model),
     slices: {
       take: (...asked) => slices.take(...asked),
@@ -69,7 +69,7 @@ export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps
         slices.settle(key, reservation, taken)
       },
     },
-  })
+  }
   const harness = await startHarness({
     tenants: tenantsOfKeys(findKey),
     access: createAccess(findKey, limits, UPSTREAM_KEY),
