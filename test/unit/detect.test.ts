@@ -76,14 +76,6 @@ describe('detection', () => {
     expect(found([...exchanges, ...exchanges.slice(0, 5)], { minSessions: 25 })).toHaveLength(1)
   })
 
-  it('counts sessions, not calls: a named session counts once', () => {
-    const exchanges = repeat(80, () => ({
-      messages: [system(RULES), user(sentence())],
-      session: 'one and the same',
-    }))
-    expect(found(exchanges)).toEqual([])
-  })
-
   it('does not take the growing history of one conversation for few-shot examples', () => {
     const texts = [sentence()]
     const loop = repeat(60, () => {

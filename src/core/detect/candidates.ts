@@ -4,13 +4,13 @@ import { compileMatcher, type Matcher } from '../match/match.ts'
 import { pairStarts } from '../template/example-pairs.ts'
 import type { Template, TemplateMessage } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
-import { buildTemplate, type BuildLimits } from './building/build.ts'
+import { buildTemplate } from './building/build.ts'
 import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
 import type { BlockPools } from './block-pools.ts'
 import { matches, messagesOf, withKnownExamples } from './known-examples.ts'
 import { splitVersions } from './building/versions.ts'
 
-export interface CandidateLimits extends BuildLimits {
+export interface CandidateLimits {
   minSessions: number
   sampleSize: number
 }
@@ -46,7 +46,7 @@ const acceptPart = (
     (sessionsOf(cluster, limits.sampleSize) * part.length) / cluster.samples.length
   )
   if (sessions < limits.minSessions) return null
-  const template = buildTemplate(cluster.key, cluster.roles, part, text, limits)
+  const template = buildTemplate(cluster.key, cluster.roles, part, text)
   if (!template) return null
   const matcher = compileMatcher([template], true)
   const members = part.filter((sample) => matches(matcher, cluster, sample, text))

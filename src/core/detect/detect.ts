@@ -119,34 +119,23 @@ export interface DetectorOptions {
   minSessions: number
   /** sessions kept for each group of requests */
   sampleSize: number
-  /** age at which a session counts half when samples are taken */
-  halfLifeMs: number
-  /** of constant text, examples and dropped slots, on average; 4 characters stand for a token */
-  minRemovableChars: number
-  minDistinctShare: number
   maxClusters: number
   /** of all samples; the counting tables are not included, see `bytes` */
   maxSampleBytes: number
   maxLines: number
   maxTrieNodes: number
   maxConversations: number
-  /** longer requests are skipped */
-  maxRequestChars: number
 }
 
 export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
   seed: 0x5eed,
   minSessions: 30,
   sampleSize: 200,
-  halfLifeMs: 14 * 24 * 3600 * 1000,
-  minRemovableChars: 120,
-  minDistinctShare: 0.5,
   maxClusters: 1024,
   maxSampleBytes: 24 * 2 ** 20,
   maxLines: 2 ** 18,
   maxTrieNodes: 2 ** 16,
   maxConversations: 2 ** 16,
-  maxRequestChars: 2 ** 18,
 }
 
 export interface Observation {
@@ -154,13 +143,12 @@ export interface Observation {
   messages: ChatMessage[]
   /** text of the answer, when it is known */
   response?: string | null
-  /** name that the caller gives its session; when absent, sessions are found by growing histories */
-  session?: string | null
   /** milliseconds since the epoch */
   at: number
 }
 
-const MAX_MESSAGES = 512
+/** Longer requests are skipped. */
+const [MAX_MESSAGES, MAX_REQUEST_CHARS] = [512, 2 ** 18]
 const MAX_SCAN_LINES = 4096
 const MAX_RESPONSE_CHARS = 2048
 const SNAPSHOT_FORMAT = 1
@@ -197,7 +185,7 @@ export class Detector {
     if (messages.length === 0 || messages.length > MAX_MESSAGES) return
     const texts = plainTexts(messages)
     const chars = texts?.reduce((sum, text) => sum + text.length, 0) ?? 0
-    if (!texts || chars > this.options.maxRequestChars) return
+    if (!texts || chars > MAX_REQUEST_CHARS) return
     const keyHash = hashText(keyText(key), this.options.seed)
     scanMessages(this.scan, messages, texts, this.options.seed, keyHash)
     this.requests++
@@ -274,11 +262,9 @@ export class Detector {
     return hashText(answer.trim(), this.options.seed).lo || 1
   }
 
-  private newSession({ session, at }: Observation): number {
-    const { seed } = this.options
-    if (session) return toInteger(hashText(session, seed ^ 0x5e55))
+  private newSession({ at }: Observation): number {
     const content = this.chainBefore(this.scan.messages)
-    return toInteger(combine(content, hashText(`${at}:${this.requests}`, seed)))
+    return toInteger(combine(content, hashText(`${at}:${this.requests}`, this.options.seed)))
   }
 
   private file(

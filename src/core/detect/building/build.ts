@@ -21,12 +21,13 @@ import { splitPiece } from './split.ts'
 import { exampleDivision, MIN_POOL_RECURRENCE, recurrence } from './examples.ts'
 import { describeSlot, isInstruction, mostChars, uniqueName } from './slots.ts'
 
-export interface BuildLimits {
-  /** removable text that makes a template worth having, however long the text is that stays */
-  minRemovableChars: number
-  /** distinct queries over samples */
-  minDistinctShare: number
-}
+/**
+ * Removable text that makes a template worth having, however long the text is that stays: constant text, examples and
+ * dropped slots, on average; 4 characters stand for a token.
+ */
+const MIN_REMOVABLE_CHARS = 120
+/** Distinct queries over samples. */
+const MIN_DISTINCT_SHARE = 0.5
 
 const NEARLY_MOST_DISTINCT = 0.95
 const APART_CHARS = 24
@@ -233,12 +234,11 @@ export const buildTemplate = (
   key: TemplateKey,
   roles: string[],
   samples: Sample[],
-  text: LineText,
-  limits: BuildLimits
+  text: LineText
 ): Template | null => {
   const draft = draftOf(samples, roles, text)
   if (!draft || !areFromPool(draft, samples, text)) return null
-  if (new Set(draft.query.values).size < samples.length * limits.minDistinctShare) return null
+  if (new Set(draft.query.values).size < samples.length * MIN_DISTINCT_SHARE) return null
   const taken = new Set<string>()
   const asked = queryTexts(draft)
   const all: Described[] = []
@@ -249,7 +249,7 @@ export const buildTemplate = (
     all.push(...described)
     messages.push({ role: message.role, segments: described.map(({ segment }) => segment) })
   }
-  if (removedChars(all) < limits.minRemovableChars) return null
+  if (removedChars(all) < MIN_REMOVABLE_CHARS) return null
   const maxTurnsAfter = Math.max(...samples.map((sample) => sample.turns))
   return { ...key, version: versionOf(key, messages), messages, maxTurnsAfter }
 }

@@ -4,6 +4,7 @@
  * forward decay, so it is uniform over recent sessions, deterministic, and two samples merge.
  * Bounded in bytes. Knows nothing of how requests are grouped or how the samples are used.
  */
+import { DAY_MS } from '../../days.ts'
 import { firstPlace } from '../../bisect.ts'
 import { itemAt } from '../../lists.ts'
 import type { TemplateKey } from '../../template/template.ts'
@@ -46,7 +47,6 @@ export interface ClusterLimits {
   sampleSize: number
   maxClusters: number
   maxBytes: number
-  halfLifeMs: number
 }
 
 export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response' | 'caller'> {
@@ -83,11 +83,14 @@ const bytesOf = (sample: Sample): number =>
     160 + 2 * (sample.response?.length ?? 0)
   )
 
+/** Age at which a session counts half when samples are taken. */
+const HALF_LIFE_MS = 14 * DAY_MS
+
 /** The smallest are kept: log of an exponential variate, less the age discount (forward decay). */
-const priorityOf = (session: number, at: number, halfLifeMs: number): number => {
+const priorityOf = (session: number, at: number): number => {
   // a second, independent use of the hash: KMV looks at its top bits, this at a product of all
   const uniform = ((session * 0.6180339887498949) % 1) + 2 ** -54
-  return Math.log(-Math.log(uniform)) - (Math.LN2 * at) / halfLifeMs
+  return Math.log(-Math.log(uniform)) - (Math.LN2 * at) / HALF_LIFE_MS
 }
 
 export class ClusterStore {
@@ -117,7 +120,7 @@ export class ClusterStore {
     cluster.lastRequest = ++this.requests
     addSession(cluster.smallest, session)
     this.addPairs(cluster, (pairs) => pairs.add(sighting.pairs))
-    const priority = priorityOf(session, at, this.limits.halfLifeMs)
+    const priority = priorityOf(session, at)
     if (this.admits(cluster, session, priority)) {
       const messages = texts.map((text) => this.intern(text.split('\n')))
       this.put(cluster, { session, priority, at, turns: 0, response, caller, messages })
