@@ -45,7 +45,6 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   onTemplate: () => {},
   onFound: () => {},
   onForm: () => {},
-  onCaches: () => {},
   ...changed,
 })
 
@@ -166,12 +165,8 @@ describe('a scan', () => {
         },
       }
     })
-    const texts: string[] = []
     const money = { ...settings().money, prices: [{ ...PRICE, minCachedPrefixTokens: 0 }] }
-    const { templates, totals } = await scanRecords(records, {
-      money,
-      onCaches: (caches) => texts.push(JSON.stringify([...caches.templates])),
-    })
+    const { templates, totals } = await scanRecords(records, { money })
     const [row] = templates
     expect(row!.cache).toMatchObject({
       causes: [{ cause: 'id' }],
@@ -185,7 +180,8 @@ describe('a scan', () => {
     expect(row!.mendedNetUsdPerMonth).toBeLessThan(row!.netUsdPerMonth!)
     expect(row!.advice.map(({ action }) => action).toSorted()).toEqual(['internalize', 'mend'])
     expect(JSON.stringify(templates)).not.toContain('Trace')
-    expect(texts.join()).toContain('Trace')
+    const withText = await scanRecords(records, { money, withText: true })
+    expect(withText.templates[0]!.cache!.causes[0]!.firstDifference).toContain('Trace')
   })
 
   it('has the texts of prompts and labels only where they are asked for', async () => {

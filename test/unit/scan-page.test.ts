@@ -28,7 +28,6 @@ const textOf = (report: ScanReport, texts: Partial<ScanTexts> = {}): string =>
     isEngineFree: true,
     titles: titlesOf(new Map()),
     forms: new Map(),
-    caches: { templates: new Map(), others: [] },
     ...texts,
   })
 
@@ -367,8 +366,7 @@ describe('a cache that is not read', () => {
     expect(page).toContain('Saves 900 USD a month.')
     expect(page).toContain('price of 2026-11-01')
     expect(page).toContain('about 310 requests to gpt&lt;b&gt; without a template')
-    const caches = { templates: new Map([[mended().version, CACHE]]), others: [other] }
-    const text = textOf(report, { caches })
+    const text = textOf(report)
     expect(text).toContain('their first 12 tokens')
     expect(text).toContain('  time (the time in line 1 of message 1 (system)): Move the time')
     expect(text).toContain('about 310 requests to gpt<b> without a template: why')

@@ -16,7 +16,7 @@ import {
 import type { Config } from '../../config/config.ts'
 import type { ScanReport } from '../../core/scan/report.ts'
 import { DAY_MS } from '../../core/days.ts'
-import { scanLog, type ScannedCaches, type ScanSettings } from '../../core/scan/scan.ts'
+import { scanLog, type ScanSettings } from '../../core/scan/scan.ts'
 import { AppError } from '../../errors.ts'
 import { loadTokenizer } from '../../store/log/estimates.ts'
 import { readConfig } from '../context.ts'
@@ -60,7 +60,7 @@ const onReadOf =
   (pass, share) =>
     progress.update(itemAt(PASSES, pass - 1), Math.min(1, share), 1)
 
-type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm' | 'onCaches'> & {
+type Asked = Pick<ScanSettings, 'withText' | 'onFound' | 'onForm'> & {
   days: number | null
 }
 
@@ -142,7 +142,6 @@ const threadsOf = ({ engine }: Config): number =>
 const notedTexts = ({ labels }: ScanSource) => {
   const names = new Map<string, string>()
   const forms = new Map<string, ShownForm>()
-  let caches: ScannedCaches = { templates: new Map(), others: [] }
   const onFound: ScanSettings['onFound'] = (templates) => {
     for (const template of templates)
       names.set(template.version, nameOf(template, labels.get(template.version) ?? null))
@@ -154,9 +153,8 @@ const notedTexts = ({ labels }: ScanSource) => {
       unexplained: unexplained.map(({ query, outcome }) => ({ query, answer: textOf(outcome)! })),
     })
   }
-  const onCaches: ScanSettings['onCaches'] = (found) => (caches = found)
-  const texts = (): ScanTexts => ({ titles: titlesOf(names), forms, caches })
-  return { onFound, onForm, onCaches, texts }
+  const texts = (): ScanTexts => ({ titles: titlesOf(names), forms })
+  return { onFound, onForm, texts }
 }
 
 const scan = async (path: string | undefined, options: ScanOptions): Promise<void> => {
@@ -225,7 +223,10 @@ export const scanCommand = (): Command =>
       'JSON or JSONL in a form that import accepts, or a data directory; by default the database of DATABASE_URL'
     )
     .option('--html <file>', 'also write a self-contained page with plots')
-    .option('--with-text', 'include the texts of prompts and labels on the page and in JSON')
+    .option(
+      '--with-text',
+      'include the texts of prompts, labels and what keeps a cache from being read'
+    )
     .addOption(
       new Option('--days <count>', 'days that a file without times covers').argParser(
         positiveAmount

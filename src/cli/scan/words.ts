@@ -4,7 +4,6 @@ import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
 import { dayText } from '../../core/days.ts'
 import type { Advice } from '../../core/scan/money.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
-import type { ScannedCaches } from '../../core/scan/scan.ts'
 import { termsText } from '../../core/terms/terms.ts'
 import { formText, type ShownForm } from '../form-text.ts'
 import { table } from '../output.ts'
@@ -247,7 +246,6 @@ const whole = (value: number): string => `${Math.floor(100 * value)} %`
 export interface ScanTexts {
   titles: Titles
   forms: ReadonlyMap<string, ShownForm>
-  caches: ScannedCaches
 }
 
 /** Fits 80 columns; what has no column stands in the remarks. */
@@ -269,12 +267,11 @@ const LEGEND =
   'prompt: tokens of a request; coverage: share of the requests that a head would answer; costs and saves: a month'
 
 /** The name of each template, and what is known of it beside its figures. */
-const remarksText = ({ templates }: ScanReport, { titles, forms, caches }: ScanTexts): string =>
+const remarksText = ({ templates }: ScanReport, { titles, forms }: ScanTexts): string =>
   templates
     .flatMap((row) => {
       const form = forms.get(row.version)
-      const cache = caches.templates.get(row.version)
-      const why = cache === undefined ? '' : cacheText(cache)
+      const why = row.cache === null ? '' : cacheText(row.cache)
       return [
         [titles.title(row.version), remarkOf(row)].filter((text) => text !== '').join(': '),
         ...(form === undefined ? [] : [formText(form)]),
@@ -298,7 +295,7 @@ export const scanText = (
   { isEngineFree, ...texts }: ScanTexts & { isEngineFree: boolean }
 ): string => {
   const notes = [...notesOf(report, log, isEngineFree), ...termsNotes(report)]
-  const others = otherCachesText(texts.caches.others)
+  const others = otherCachesText(report.otherCaches)
   return [
     ...(report.templates.length === 0
       ? []

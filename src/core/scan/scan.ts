@@ -4,8 +4,7 @@
  * come from outside.
  */
 import { percent } from '../gate/figures.ts'
-import { cacheReport, type CacheReport, type OtherCache } from '../cache/cache-report.ts'
-import { cacheRules, type CacheFinding } from '../cache/finding.ts'
+import { cacheRules } from '../cache/finding.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -21,13 +20,7 @@ import {
   type PossibleHead,
 } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
-import {
-  otherCachesIn,
-  priceTemplates,
-  type Judged,
-  type MoneySettings,
-  type PricedJudged,
-} from './money.ts'
+import { otherCachesIn, priceTemplates, type Judged, type MoneySettings } from './money.ts'
 import type { TrainingTerms } from '../terms/terms.ts'
 import { reportOf, type ScanReport } from './report.ts'
 
@@ -44,7 +37,7 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     encoder: Encoder
     money: Omit<MoneySettings, 'window' | 'withText'>
     terms: TrainingTerms
-    /** texts of prompts and labels go into the report */
+    /** texts of prompts, labels and what differs go into the report */
     withText: boolean
     /** @param done templates, and a share of the one that is tried */
     onTemplate: (done: number, all: number) => void
@@ -52,16 +45,7 @@ export type ScanSettings = Pick<LogScanOptions, 'minSessions' | 'countTokens' | 
     onFound: (templates: readonly Template[]) => void
     /** with texts of the log, which the report has not */
     onForm: (template: Template, form: NonNullable<HeadPlan['form']>) => void
-    /** with texts of the log, too */
-    onCaches: (caches: ScannedCaches) => void
   }
-
-/** Why the provider's cache is not read. */
-export interface ScannedCaches {
-  /** by version */
-  templates: ReadonlyMap<string, CacheReport>
-  others: readonly OtherCache[]
-}
 
 /** Repeated questions give one training row. */
 const READ_AHEAD = 2
@@ -142,27 +126,6 @@ const judge = async (
   return { found, ...(await tryHead(plan, timed, onProgress)) }
 }
 
-/** Tells the texts of the caches beside, for a terminal. */
-const tellCaches = (
-  priced: readonly PricedJudged[],
-  findings: readonly CacheFinding[],
-  money: MoneySettings,
-  onCaches: ScanSettings['onCaches']
-): void => {
-  const withText = { ...money, withText: true }
-  const reports = priced.flatMap(({ found, cacheFinding, money: { requestsPerMonth } }) =>
-    cacheFinding === null
-      ? []
-      : [
-          [
-            found.template.version,
-            cacheReport(cacheFinding, { ...withText, requestsPerMonth }),
-          ] as const,
-        ]
-  )
-  onCaches({ templates: new Map(reports), others: otherCachesIn(findings, withText) })
-}
-
 /** @throws what the source throws */
 export const scanLog = async (source: LogSource, settings: ScanSettings): Promise<ScanReport> => {
   const { minSessions, countTokens, known, holdoutRows, now, onTemplate } = settings
@@ -191,7 +154,5 @@ export const scanLog = async (source: LogSource, settings: ScanSettings): Promis
   const { from, to } = scan
   const window = from === null || to === null ? null : { calls: scan.exchanges, from, to }
   const money = { ...settings.money, window, withText: settings.withText }
-  const templates = priceTemplates(judged, money)
-  tellCaches(templates, findings, money, settings.onCaches)
-  return reportOf(templates, otherCachesIn(findings, money), { scan, settings })
+  return reportOf(priceTemplates(judged, money), otherCachesIn(findings, money), { scan, settings })
 }
