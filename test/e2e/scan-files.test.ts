@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { ScanReport } from '../../src/core/scan/report.ts'
 import { builtCommand, endHere } from '../kit/whole/command-here.ts'
-import { answered, timedLine, tuningLine } from '../kit/traffic/scan-log.ts'
+import { answered, timedLine } from '../kit/traffic/scan-log.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 const folder = sharedFolder()
@@ -70,30 +70,6 @@ describe('scan of a file', () => {
     expect([exchanges, others, withoutBody]).toEqual([read, 0, 0])
     expect(templates.map(({ requests }) => requests)).toEqual([read])
     expect(log.unread).toEqual({ count: first.length, first })
-  })
-
-  it('with three formats reads each line by its own, and names those of other formats', async () => {
-    const lines = EXCHANGES.map((exchange, number) => {
-      if (number % 3 === 0) return timedLine(exchange, number)
-      if (number % 3 === 1) return tuningLine(exchange)
-      return JSON.stringify({ ...exchange.request, response: exchange.answer })
-    })
-    const others = [
-      { custom_id: '1', method: 'POST', url: '/v1/chat/completions', body: EXCHANGES[0]!.request },
-      { id: 'b', custom_id: '1', response: { status_code: 200, body: { choices: [] } } },
-      { prompt: 'hi', completion: 'hello' },
-    ].map((line) => JSON.stringify(line))
-    const mixed = [...lines.slice(0, 100), ...others, ...lines.slice(100)].join('\n')
-    const { exchanges, templates, log } = JSON.parse(
-      (await scan(mixed, '--json')).stdout
-    ) as Printed
-    expect([exchanges, templates[0]!.requests, log.unread.count]).toEqual([200, 200, 3])
-    const batch = 'it is a line of a batch file, which has only requests or only answers'
-    expect(log.unread.first).toEqual([
-      { line: 101, reason: batch },
-      { line: 102, reason: batch },
-      { line: 103, reason: 'it has no messages; its members are prompt, completion' },
-    ])
   })
 
   it('says on the terminal and on the page how many lines were not read, and names five', async () => {

@@ -183,14 +183,6 @@ describe('a scan', () => {
     const withText = await scanRecords(records, { money, withText: true })
     expect(withText.templates[0]!.cache!.causes[0]!.firstDifference).toContain('Trace')
   })
-
-  it('has the texts of prompts and labels only where they are asked for', async () => {
-    const without = await scanOf(labelled(0, 300))
-    expect(JSON.stringify(without)).not.toMatch(/Quellhof|parcels_/)
-    const { templates } = await scanOf(labelled(0, 300), { withText: true })
-    expect(JSON.stringify(templates[0]!.text!.messages)).toContain('Quellhof')
-    expect(templates[0]!.text!.labels).toContain('parcels_0')
-  })
 })
 
 describe('the sample of a template', () => {
@@ -376,15 +368,5 @@ describe('the coverage of a form', () => {
   it('is not known where the head could not be tried, with the reason', async () => {
     const template = await scanned(async () => ({ refused: 'too slow' }))
     expect(template).toMatchObject({ expectedCoverage: null, coverageReason: 'too slow' })
-  })
-
-  it('shows the values of a choice only with the texts', async () => {
-    const chosen = answered(rows, (number) =>
-      JSON.stringify({ number, kind: ['late', 'lost'][number % 2] })
-    )
-    const shown = async (withText: boolean) =>
-      JSON.stringify((await scanOf(chosen, { withText })).templates[0]!.fields)
-    expect(await shown(false)).not.toContain('lost')
-    expect(await shown(true)).toContain('lost')
   })
 })

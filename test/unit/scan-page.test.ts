@@ -210,22 +210,6 @@ describe('a form', () => {
     const named = fields.map((one) => ({ ...one, examples: ['<lost>'] }))
     expect(scanPage(reportOf([form({ fields: named })]), LOG, FREE)).toContain('&lt;lost&gt;')
   })
-
-  it('is in the text with answers that it does not reproduce, each in a line', () => {
-    const unexplained = [{ query: 'is it\nlost?', answer: 'x'.repeat(500) }]
-    const forms = new Map([[form().version, { explained: 0.974, fields, unexplained }]])
-    const text = textOf(reportOf([form()]), { forms })
-    expect(text).toMatch(/^01234567 +4,000 +1,100 +2 fields +61 %/m)
-    const at = text.indexOf('the form of its answers')
-    expect(text.slice(at).split('\n').slice(0, 6)).toEqual([
-      'the form of its answers, which reproduces 97.4 % of them:',
-      '  order.<id>: copied, digits, optional',
-      '  kind: choice, optional',
-      '  it does not reproduce, for example:',
-      String.raw`    question: is it\nlost?`,
-      `    answer: ${'x'.repeat(119)}…`,
-    ])
-  })
 })
 
 describe('the table', () => {
@@ -273,16 +257,6 @@ describe('the page', () => {
     expect(page).toMatch(/<th scope="row">50.0 %<\/th><td class="number">99.0 %<\/td>/)
     expect(page).toContain('Heads that learned from a half and from all of the exchanges')
     expect(page.slice(page.indexOf('<body'))).not.toMatch(/NaN|Infinity|undefined/)
-  })
-
-  it('has texts only where the report has them', () => {
-    expect(page).not.toContain('<h2>Text</h2>')
-    const text = {
-      messages: [{ role: 'system', segments: [{ kind: 'anchor' as const, text: 'Be <brief>.' }] }],
-      labels: ['yes', 'no'],
-    }
-    const withText = scanPage(reportOf([labels({ text })]), LOG, FREE)
-    expect(withText).toContain('>system: Be &lt;brief&gt;.\n\nlabels: yes, no<')
   })
 
   it('shows no dollars where there is no price, and nothing where no prompt recurs', () => {
