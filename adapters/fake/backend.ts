@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import type { ModelObject, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
 import type {
   CompletionEnd,
   EngineBackend,
@@ -17,7 +18,8 @@ import type {
 import { noModel } from '../host/model-records.ts'
 import { Heads } from '../host/label-head/heads.ts'
 import { trainLabelHead } from '../host/label-head/train-head.ts'
-import { withLabelHeads } from '../host/label-head/with-label-heads.ts'
+import { labelHeads } from '../host/label-head/label-heads.ts'
+import { withHeads } from '../host/label-head/with-heads.ts'
 import { createFakeEncoder } from './encoder.ts'
 import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from './generate.ts'
 import { type Lora, type Loras, openLoras } from './loras.ts'
@@ -175,11 +177,7 @@ class FakeBackend implements EngineBackend {
     }
     return {
       finishReason: shown.length < tokens.length ? 'length' : 'stop',
-      usage: {
-        prompt_tokens: promptTokens,
-        completion_tokens: shown.length,
-        total_tokens: promptTokens + shown.length,
-      },
+      usage: usageOf(promptTokens, shown.length),
     }
   }
 }
@@ -191,16 +189,17 @@ const withFakeEncoder = async (
   const headsDir = join(dataDir, 'heads')
   const encoder = createFakeEncoder('fake-encoder')
   const heads = await Heads.open(headsDir, encoder.fingerprint, () => undefined)
-  return withLabelHeads({
-    backend,
-    encoder,
-    heads,
-    train: async (input, hooks) => {
-      await pause(faults.stepMs, hooks.signal)
-      return trainLabelHead(input, hooks, { encoder, headsDir, now })
-    },
-    randomSeed: () => 0,
-  })
+  return withHeads(backend, encoder, [
+    labelHeads(
+      encoder,
+      heads,
+      () => 0,
+      async (input, hooks) => {
+        await pause(faults.stepMs, hooks.signal)
+        return trainLabelHead(input, hooks, { encoder, headsDir, now })
+      }
+    ),
+  ])
 }
 
 /** @throws the system's error when the data directory cannot be used */

@@ -1,7 +1,8 @@
-/** The models of one kind on disk: which are served, and why others are not. Knows nothing of their files. */
-import { stat } from 'node:fs/promises'
+/** The models of one kind in a folder: which are served, and why others are not. Knows nothing of their files. */
+import { rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
-import type { ModelObject } from '../../src/openai/fine-tuning.ts'
+import { openFolder } from './disk.ts'
 import type { Log } from './log.ts'
 import { invalidRequest } from './validation.ts'
 import type { EngineBackend } from './backend.ts'
@@ -37,8 +38,21 @@ export interface ModelRecord {
   problem: string | null
 }
 
-export class ModelRecords {
+/**
+ * A model that is damaged, or was made for another base, is kept and logged but not served.
+ */
+export abstract class ModelFolder<Content> {
+  protected readonly folder: string
+  private readonly kind: 'lora' | 'head'
+  private readonly extension: string
   private readonly records = new Map<string, ModelRecord>()
+
+  /** @param extension of a model's file; '' where it is a folder */
+  protected constructor(folder: string, kind: 'lora' | 'head', extension = '') {
+    this.folder = folder
+    this.kind = kind
+    this.extension = extension
+  }
 
   /** Models that are served. */
   list(): ModelRecord[] {
@@ -57,55 +71,47 @@ export class ModelRecords {
     return record
   }
 
-  /**
-   * @param path of its file or folder, whose time is the model's
-   * @param read fails where the model cannot be served
-   */
-  async add(id: string, path: string, read: () => Promise<unknown>): Promise<ModelRecord> {
-    const problem = await read().then(
+  path(id: string): string {
+    return join(this.folder, `${id}${this.extension}`)
+  }
+
+  /** Checks what training has just written. */
+  async add(id: string): Promise<ModelRecord> {
+    const problem = await this.check(id).then(
       () => null,
       (error: unknown) => toAppError(error).message
     )
-    const created = Math.floor((await stat(path)).mtimeMs / 1000)
+    const created = Math.floor((await stat(this.path(id))).mtimeMs / 1000)
     const record = { id, created, problem }
     this.records.set(id, record)
     return record
   }
 
-  delete(id: string): void {
+  /** Removes the model from the list at once, then from disk. */
+  async remove(id: string): Promise<void> {
     this.records.delete(id)
+    await this.erase(this.path(id))
   }
-}
 
-/**
- * Reads the file of each head once, and logs which are not served.
- * @param names of the files in their folder
- * @param add reads the head of an id
- */
-export const addHeads = async (
-  names: readonly string[],
-  extension: string,
-  add: (id: string) => Promise<ModelRecord>,
-  log: Log
-): Promise<void> => {
-  for (const name of names.filter((entry) => entry.endsWith(extension))) {
-    const id = name.slice(0, -extension.length)
-    const { problem } = await add(id)
-    if (problem !== null) log('warn', 'a head is not served', { head: id, problem })
+  /**
+   * Checks every model once.
+   * @param isDraft as `openFolder`
+   * @throws AppError `store-unavailable` when the folder cannot be used
+   */
+  protected async addAll(log: Log, isDraft?: (name: string) => boolean): Promise<void> {
+    const { kind, extension } = this
+    for (const name of await openFolder(this.folder, isDraft)) {
+      if (!name.endsWith(extension)) continue
+      const id = name.slice(0, name.length - extension.length)
+      const { problem } = await this.add(id)
+      if (problem !== null) log('warn', `a ${kind} is not served`, { [kind]: id, problem })
+    }
   }
-}
 
-/** Heads as the contract lists them. @param encoder that they belong to */
-export const headModels = (
-  heads: readonly ModelRecord[],
-  encoder: Pick<ModelObject, 'id' | 'max_model_len'>
-): ModelObject[] =>
-  heads.map(({ id, created }) => ({
-    id,
-    object: 'model',
-    created,
-    owned_by: 'promptintern',
-    ...(encoder.max_model_len !== undefined && { max_model_len: encoder.max_model_len }),
-    kind: 'head',
-    parent: encoder.id,
-  }))
+  protected erase(path: string): Promise<void> {
+    return rm(path, { force: true })
+  }
+
+  /** @throws AppError where the model cannot be served */
+  protected abstract check(id: string): Promise<Content>
+}

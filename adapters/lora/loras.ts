@@ -1,12 +1,8 @@
-/**
- * The loras of one base model on disk. A folder that is damaged, or was made for another base model,
- * tokenizer or chat template, is kept and logged but not served.
- */
+/** The loras of one base model, tokenizer and chat template on disk. */
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
-import { openFolder } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
-import { ModelRecords, type ModelRecord } from '../host/model-records.ts'
+import { ModelFolder } from '../host/model-records.ts'
 import type { BaseModel as Model } from '../model/open-model.ts'
 import {
   isIncomplete,
@@ -30,13 +26,11 @@ const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): vo
     throw new AppError('invalid-model', `${id} was trained with another ${differs}`)
 }
 
-export class Loras {
-  private readonly folder: string
+export class Loras extends ModelFolder<StoredLora> {
   private readonly base: BaseModel
-  private readonly records = new ModelRecords()
 
   private constructor(folder: string, base: BaseModel) {
-    this.folder = folder
+    super(folder, 'lora')
     this.base = base
   }
 
@@ -46,35 +40,8 @@ export class Loras {
    */
   static async open(folder: string, base: BaseModel, log: Log): Promise<Loras> {
     const loras = new Loras(folder, base)
-    for (const id of await openFolder(
-      folder,
-      (name) => name.startsWith('.') || isIncomplete(join(folder, name))
-    )) {
-      const { problem } = await loras.add(id)
-      if (problem !== null) log('warn', 'a lora is not served', { lora: id, problem })
-    }
+    await loras.addAll(log, (name) => name.startsWith('.') || isIncomplete(join(folder, name)))
     return loras
-  }
-
-  /** Loras that are served. */
-  list(): ModelRecord[] {
-    return this.records.list()
-  }
-
-  path(id: string): string {
-    return join(this.folder, id)
-  }
-
-  /**
-   * @throws AppError `not-found`; `invalid-request` for a lora that is not served, with the reason
-   */
-  require(id: string): ModelRecord {
-    return this.records.require(id)
-  }
-
-  /** Reads a folder that training has just written. */
-  add(id: string): Promise<ModelRecord> {
-    return this.records.add(id, this.path(id), () => this.read(id))
   }
 
   /** @throws AppError `invalid-model` when it is damaged or was made for another base model */
@@ -84,9 +51,11 @@ export class Loras {
     return lora
   }
 
-  /** Removes the lora from the list at once, then from disk. */
-  async remove(id: string): Promise<void> {
-    this.records.delete(id)
-    await removeLora(this.path(id))
+  protected check(id: string): Promise<StoredLora> {
+    return this.read(id)
+  }
+
+  protected override erase(path: string): Promise<void> {
+    return removeLora(path)
   }
 }

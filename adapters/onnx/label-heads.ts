@@ -1,16 +1,23 @@
 /** Adds a sentence encoder to the embedded engine; its heads of both kinds are trained in child processes. */
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
-import type { EngineBackend, TrainHooks, TrainInput, TrainResult } from '../host/backend.ts'
+import type { EngineBackend } from '../host/backend.ts'
 import { Heads } from '../host/label-head/heads.ts'
+import { labelHeads } from '../host/label-head/label-heads.ts'
+import type { SentenceEncoder } from '../host/label-head/sentence-encoder.ts'
 import type { HeadTask } from '../host/label-head/train-head.ts'
-import { withLabelHeads } from '../host/label-head/with-label-heads.ts'
+import { messagesText } from '../../src/openai/message-text.ts'
+import { withHeads, type HeadKind } from '../host/label-head/with-heads.ts'
 import type { Log } from '../host/log.ts'
 import type { HeadSetup } from './child-process.ts'
 import { openFieldEncoder } from './encoder/fields/field-encoder.ts'
 import { openEncoder } from './encoder/sentence-encoder.ts'
+import { requestSources } from '../../src/core/answer/request-sources.ts'
+import { cutAtStop } from '../host/cut-at-stop.ts'
+import { invalidRequest } from '../host/validation.ts'
+import { fieldAnswer } from './field-heads/field-answer.ts'
 import { FieldHeads } from './field-heads/field-heads.ts'
-import { withFieldHeads } from './field-heads/with-field-heads.ts'
+import { checkFieldRows } from './field-heads/field-rows.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
 export interface OnnxEncoderOptions {
@@ -24,13 +31,11 @@ export interface OnnxEncoderOptions {
   onTrainingProcess?: (pid: number | undefined) => void
 }
 
-type Train = (input: TrainInput, hooks: TrainHooks) => Promise<TrainResult>
-
 const trainInChild = (
   kind: 'train-head' | 'train-field-head',
   setup: HeadSetup,
   onStart: OnnxEncoderOptions['onTrainingProcess']
-): Train => {
+): HeadKind['train'] => {
   const request = (taskFile: string) => ({ kind, setup, taskFile })
   return (input, hooks) => {
     const { rows, validationRows, seed, suffix, metadata, checkpointDir } = input
@@ -39,6 +44,35 @@ const trainInChild = (
   }
 }
 
+/** Field heads as a kind of heads of an encoder. */
+export const fieldHeads = (
+  encoder: SentenceEncoder,
+  heads: FieldHeads,
+  train: HeadKind['train']
+): HeadKind => ({
+  method: 'field-head',
+  heads,
+  train,
+  checkRows: checkFieldRows,
+  async answer({ model, messages, structured_outputs: constraint, stop }) {
+    const { text, logprob } = await heads.use(model, async (head) => {
+      const sources = requestSources(messages, head.slots)
+      const [scores] = await head.model.scores([sources])
+      return fieldAnswer(head, sources, scores!, constraint?.choice)
+    })
+    const bytes = [...new TextEncoder().encode(text)]
+    return {
+      text: cutAtStop(text, stop),
+      logprob: { token: text, logprob, bytes, top_logprobs: [] },
+      promptTokens: encoder.countTokens(messagesText(messages)),
+    }
+  },
+  async losses(model) {
+    throw invalidRequest(`${model} is a field head, which has no loss of a text`, 'model')
+  },
+  close: () => heads.close(),
+})
+
 /** @throws AppError `invalid-model` with the file at fault, `invalid-config`, `store-unavailable` */
 export const withEncoder = async (
   backend: EngineBackend,
@@ -46,22 +80,17 @@ export const withEncoder = async (
 ): Promise<EngineBackend> => {
   const encoder = await openEncoder(encoderPath, { threads })
   const setup: HeadSetup = { encoderPath, headsDir: join(dataDir, 'heads'), threads }
-  const labelled = withLabelHeads({
-    backend,
-    encoder,
-    heads: await Heads.open(setup.headsDir, encoder.fingerprint, log),
-    train: trainInChild('train-head', setup, onTrainingProcess),
-    randomSeed: () => randomInt(2 ** 31),
+  const train = (kind: 'train-head' | 'train-field-head') =>
+    trainInChild(kind, setup, onTrainingProcess)
+  const heads = await Heads.open(setup.headsDir, encoder.fingerprint, log)
+  const fields = await FieldHeads.open({
+    folder: setup.headsDir,
+    openEncoder: () => openFieldEncoder(encoderPath),
+    threads,
+    log,
   })
-  return withFieldHeads({
-    backend: labelled,
-    encoder: encoder.id,
-    heads: await FieldHeads.open({
-      folder: setup.headsDir,
-      openEncoder: () => openFieldEncoder(encoderPath),
-      threads,
-      log,
-    }),
-    train: trainInChild('train-field-head', setup, onTrainingProcess),
-  })
+  return withHeads(backend, encoder, [
+    labelHeads(encoder, heads, () => randomInt(2 ** 31), train('train-head')),
+    fieldHeads(encoder, fields, train('train-field-head')),
+  ])
 }

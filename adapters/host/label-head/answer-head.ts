@@ -2,19 +2,13 @@
 import { acceptance, mostLikely } from '../../../src/core/learn/acceptor.ts'
 import { neighbourhoodIn, type Neighbourhood } from '../../../src/core/learn/head/neighbourhood.ts'
 import { textProbabilities } from '../../../src/core/learn/text-head.ts'
-import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
+import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { cutAtStop } from '../cut-at-stop.ts'
 import type { LabelHead } from './head-file.ts'
+import type { HeadAnswer } from './with-heads.ts'
 import { invalidRequest } from '../validation.ts'
 import { isFields, parseJson } from '../../../src/openai/fields.ts'
-
-export interface HeadAnswer {
-  text: string
-  logprob: TokenLogprob
-  /** 1 − cosine similarity to the nearest training query, 0 to 2 */
-  distance: number
-}
 
 interface Candidate {
   label: string
@@ -108,7 +102,7 @@ export const answerOf = (
   { text, vector }: EncodedText,
   request: ChatRequest,
   randomSeed: () => number
-): HeadAnswer => {
+): Omit<HeadAnswer, 'promptTokens'> => {
   const all = textProbabilities(head.head, [text], vector)
   const candidates = candidatesOf(head, all, request)
   const chosen = choose(candidates, request, randomSeed)

@@ -1,14 +1,10 @@
-/**
- * The heads of one encoder on disk, one file each. A file that is damaged, or was made for another
- * encoder, is kept and logged but not served.
- */
-import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+/** The label heads of one encoder on disk, one file each. */
+import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import { AppError } from '../../../src/errors.ts'
-import { openFolder, writeInFolder } from '../disk.ts'
+import { writeInFolder } from '../disk.ts'
 import type { Log } from '../log.ts'
-import { addHeads, ModelRecords, type ModelRecord } from '../model-records.ts'
+import { ModelFolder } from '../model-records.ts'
 import { decodeHead, encodeHead, type HeadContent, type LabelHead } from './head-file.ts'
 
 const EXTENSION = '.head'
@@ -26,17 +22,15 @@ export const writeHead = async (folder: string, content: HeadContent): Promise<s
   return id
 }
 
-export class Heads {
-  private readonly folder: string
+export class Heads extends ModelFolder<LabelHead> {
   private readonly fingerprint: string
-  private readonly records = new ModelRecords()
   private readonly cache = new LRUCache<string, LabelHead>({
     maxSize: MAX_CACHE_BYTES,
     sizeCalculation: ({ bytes }) => bytes,
   })
 
   private constructor(folder: string, fingerprint: string) {
-    this.folder = folder
+    super(folder, 'head', EXTENSION)
     this.fingerprint = fingerprint
   }
 
@@ -47,43 +41,22 @@ export class Heads {
    */
   static async open(folder: string, fingerprint: string, log: Log): Promise<Heads> {
     const heads = new Heads(folder, fingerprint)
-    const names = await openFolder(folder, (name) => name.endsWith('.tmp'))
-    await addHeads(names, EXTENSION, (id) => heads.add(id), log)
+    await heads.addAll(log, (name) => name.endsWith('.tmp'))
     return heads
-  }
-
-  /** Heads that are served. */
-  list(): ModelRecord[] {
-    return this.records.list()
-  }
-
-  has(id: string): boolean {
-    return this.records.has(id)
-  }
-
-  /** Reads a file that training has just written. */
-  add(id: string): Promise<ModelRecord> {
-    return this.records.add(id, this.path(id), () => this.read(id))
   }
 
   /** @throws AppError `not-found`; `invalid-request` for a head that is not served, with the reason */
   async load(id: string): Promise<LabelHead> {
-    this.records.require(id)
-    return this.cache.get(id) ?? this.read(id)
+    this.require(id)
+    return this.cache.get(id) ?? this.check(id)
   }
 
-  /** Removes the head from the list at once, then its file. */
-  async remove(id: string): Promise<void> {
-    this.records.delete(id)
+  override remove(id: string): Promise<void> {
     this.cache.delete(id)
-    await rm(this.path(id), { force: true })
+    return super.remove(id)
   }
 
-  private path(id: string): string {
-    return join(this.folder, `${id}${EXTENSION}`)
-  }
-
-  private async read(id: string): Promise<LabelHead> {
+  protected async check(id: string): Promise<LabelHead> {
     const head = decodeHead(id, await readFile(this.path(id)))
     const { encoder, encoder_fingerprint: fingerprint } = head.manifest
     if (fingerprint !== this.fingerprint)

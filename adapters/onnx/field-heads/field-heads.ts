@@ -1,13 +1,7 @@
-/**
- * The field heads of one encoder on disk, one file each, and the open ones. A file that is damaged, or was made for
- * another encoder, is kept and logged but not served.
- */
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+/** The field heads of one encoder on disk, one file each, and the open ones. */
 import { LRUCache } from 'lru-cache'
-import { openFolder } from '../../host/disk.ts'
 import type { Log } from '../../host/log.ts'
-import { addHeads, ModelRecords, type ModelRecord } from '../../host/model-records.ts'
+import { ModelFolder } from '../../host/model-records.ts'
 import type { FieldEncoder } from '../encoder/fields/field-encoder.ts'
 import { FieldModel } from '../encoder/fields/field-model.ts'
 import {
@@ -66,10 +60,9 @@ class OpenHead {
   }
 }
 
-export class FieldHeads {
+export class FieldHeads extends ModelFolder<FieldModelFile> {
   private readonly options: FieldHeadsOptions
   private encoder: FieldEncoder | null = null
-  private readonly records = new ModelRecords()
   /** one opening for all requests that wait for it */
   private readonly opened = new LRUCache<string, OpenHead>({
     max: MAX_OPEN,
@@ -77,30 +70,15 @@ export class FieldHeads {
   })
 
   private constructor(options: FieldHeadsOptions) {
+    super(options.folder, 'head', FIELD_MODEL_EXTENSION)
     this.options = options
   }
 
   /** Reads and checks every head once. @throws AppError `store-unavailable` when the folder cannot be used */
   static async open(options: FieldHeadsOptions): Promise<FieldHeads> {
-    const { folder, log } = options
     const heads = new FieldHeads(options)
-    const names = await openFolder(folder)
-    await addHeads(names, FIELD_MODEL_EXTENSION, (id) => heads.add(id), log)
+    await heads.addAll(options.log)
     return heads
-  }
-
-  /** Heads that are served. */
-  list(): ModelRecord[] {
-    return this.records.list()
-  }
-
-  has(id: string): boolean {
-    return this.records.has(id)
-  }
-
-  /** Checks a file that training has just written. */
-  add(id: string): Promise<ModelRecord> {
-    return this.records.add(id, this.path(id), () => this.readFile(id))
   }
 
   /**
@@ -108,7 +86,7 @@ export class FieldHeads {
    * @throws AppError `not-found`; `invalid-request` for a head that is not served, with the reason
    */
   async use<Result>(id: string, work: (head: FieldHead) => Promise<Result>): Promise<Result> {
-    this.records.require(id)
+    this.require(id)
     const known = this.opened.get(id)
     if (known !== undefined) return known.use(work)
     const opening = this.read(id)
@@ -119,11 +97,9 @@ export class FieldHeads {
     return head.use(work)
   }
 
-  /** Removes the head from the list at once, then its file. */
-  async remove(id: string): Promise<void> {
-    this.records.delete(id)
+  override remove(id: string): Promise<void> {
     this.opened.delete(id)
-    await rm(this.path(id), { force: true })
+    return super.remove(id)
   }
 
   close(): void {
@@ -136,16 +112,12 @@ export class FieldHeads {
     return this.encoder
   }
 
-  private path(id: string): string {
-    return join(this.options.folder, `${id}${FIELD_MODEL_EXTENSION}`)
-  }
-
-  private async readFile(id: string): Promise<FieldModelFile> {
-    return readFieldModel(this.options.folder, id, this.ownEncoder())
+  protected async check(id: string): Promise<FieldModelFile> {
+    return readFieldModel(this.folder, id, this.ownEncoder())
   }
 
   private async read(id: string): Promise<FieldHead> {
-    const file = await this.readFile(id)
+    const file = await this.check(id)
     const encoder = this.ownEncoder()
     const precision = precisionFor(encoder.config)
     const { threads } = this.options
