@@ -27,43 +27,33 @@ interface KeepAliveOptions {
   setTimer: SetTimer
 }
 
-class KeepAlive {
-  private readonly outgoing: ServerResponse
-  private readonly options: KeepAliveOptions
-  private sentAt: number
-  private stop = (): void => {}
-  private tail = Buffer.alloc(0)
+type KeepAlive = ReturnType<typeof startKeepAlive>
 
-  constructor(outgoing: ServerResponse, options: KeepAliveOptions) {
-    this.outgoing = outgoing
-    this.options = options
-    this.sentAt = options.now()
-    this.wait(options.keepAliveMs)
-    outgoing.once('close', () => this.stop())
-  }
-
-  /** Bytes of the stream that are sent by the caller. */
-  sent(chunk: Buffer): void {
-    this.sentAt = this.options.now()
-    this.tail =
-      chunk.length >= TAIL_BYTES
-        ? Buffer.from(chunk.subarray(-TAIL_BYTES))
-        : Buffer.concat([this.tail, chunk]).subarray(-TAIL_BYTES)
-  }
-
-  private wait(ms: number): void {
-    this.stop = this.options.setTimer(ms, () => this.tick())
-  }
-
-  private tick(): void {
-    const { outgoing, tail, options } = this
-    const leftMs = this.sentAt + options.keepAliveMs - options.now()
-    if (leftMs > 0) return this.wait(leftMs)
+const startKeepAlive = (
+  outgoing: ServerResponse,
+  { keepAliveMs, now, setTimer }: KeepAliveOptions
+) => {
+  let sentAt = now()
+  let tail = Buffer.alloc(0)
+  const tick = (): void => {
+    const leftMs = sentAt + keepAliveMs - now()
     // a client that does not read gets no more to read
-    const takesMore = !outgoing.writableEnded && !outgoing.writableNeedDrain
+    const takesMore = leftMs <= 0 && !outgoing.writableEnded && !outgoing.writableNeedDrain
     if (takesMore && (tail.length === 0 || EVENT_END.test(tail.toString('latin1'))))
       outgoing.write(COMMENT)
-    this.wait(options.keepAliveMs)
+    stop = setTimer(leftMs > 0 ? leftMs : keepAliveMs, tick)
+  }
+  let stop = setTimer(keepAliveMs, tick)
+  outgoing.once('close', () => stop())
+  return {
+    /** Bytes of the stream that are sent by the caller. */
+    sent: (chunk: Buffer): void => {
+      sentAt = now()
+      tail =
+        chunk.length >= TAIL_BYTES
+          ? Buffer.from(chunk.subarray(-TAIL_BYTES))
+          : Buffer.concat([tail, chunk]).subarray(-TAIL_BYTES)
+    },
   }
 }
 
@@ -184,7 +174,7 @@ export class UpstreamAnswer {
     if (headers.hasLength) this.hold()
     else this.holdHead()
     if (!isPlainEventStream(headers)) return
-    if (this.options.keepAliveMs > 0) this.keepAlive = new KeepAlive(client.outgoing, this.options)
+    if (this.options.keepAliveMs > 0) this.keepAlive = startKeepAlive(client.outgoing, this.options)
     if (hidesUsage) this.usageFilter = new UsageFilter()
   }
 
