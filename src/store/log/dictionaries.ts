@@ -51,6 +51,8 @@ const MIN_SHARED = 0.5
 /** offsets that are compared first, the farthest first: most prompts recur from their start on */
 const PROBE_OFFSETS = [16_384, 4096, 1024, 256]
 const PROBE_BYTES = 64
+/** tells APIs apart: `{"id":"chatc`, `{"id":"resp_`, `{"error":{"m` */
+const START_BYTES = 12
 /** A body without a probe here is short, and split in little time. */
 const MIN_KIND_OFFSET = 4096
 const MAX_KIND_BYTES = 4 * 2 ** 20
@@ -70,6 +72,9 @@ const ownBytes = (bytes: Buffer): Buffer => {
   bytes.copy(copy)
   return copy
 }
+
+/** The same of a text, which may be a part of another one. */
+const ownText = (text: string): string => Buffer.from(text).toString()
 
 /** A stored block, RFC 1951 §3.2.4: bytes that deflate keeps as they are. */
 const storedBlock = (bytes: Buffer): Buffer => {
@@ -181,6 +186,10 @@ const probeOffsets = (body: Buffer): number[] =>
 const probeAt = (offset: number, scope: string, body: Buffer): string =>
   `${scope}\n@${offset}\n${body.toString('latin1', offset, offset + PROBE_BYTES)}`
 
+/** Of a short body: those of a tenant that begin alike, as all answers of one API, share most of their pieces. */
+const startOf = (scope: string, body: Buffer): string =>
+  `${scope}\n@0\n${body.toString('latin1', 0, START_BYTES)}`
+
 /** The longest of the texts, longest first. To sort a million of them would take a second. */
 const longestOf = (texts: string[]): string[] => {
   const found: string[] = []
@@ -197,9 +206,7 @@ const longestOf = (texts: string[]): string[] => {
 /** The longest lines and strings of a JSON text: similar bodies probably share some of them. */
 const piecesOf = (scope: string, body: Buffer): string[] =>
   longestOf(body.toString('latin1').split(/\\n|"/)).map(
-    // of a buffer of its own: a slice would keep the whole text
-    (piece) =>
-      `${scope}\n${piece.length}\n${Buffer.from(piece.slice(0, MAX_PIECE_CHARS), 'latin1').toString('latin1')}`
+    (piece) => `${scope}\n${piece.length}\n${piece.slice(0, MAX_PIECE_CHARS)}`
   )
 
 /** Recent dictionaries, with an index that finds a similar one. Bounded in bytes. */
@@ -256,7 +263,9 @@ export class Dictionaries {
       overlap: NO_OVERLAP,
     }
     const probes = probeOffsets(body).map((offset) => probeAt(offset, scope, body))
-    const keys = [...probes, ...piecesOf(scope, body)]
+    const pieces = piecesOf(scope, body).map(ownText)
+    if (body.length <= SHORT_BYTES) probes.push(startOf(scope, body))
+    const keys = [...probes, ...pieces]
     this.kept.set(dictionary, keys)
     // the cache does not take one over its size
     if (this.kept.has(dictionary)) for (const key of keys) this.byKey.set(key, dictionary)
@@ -276,7 +285,10 @@ export class Dictionaries {
       const dictionary = this.byKey.get(probeAt(offset, scope, body))
       if (dictionary !== undefined && this.use(dictionary, body) >= MIN_SHARED) return dictionary
     }
-    return null
+    if (body.length > SHORT_BYTES) return null
+    const dictionary = this.byKey.get(startOf(scope, body)) ?? null
+    if (dictionary !== null) this.use(dictionary, body)
+    return dictionary
   }
 
   /** @returns the dictionary that shares the most pieces */

@@ -46,17 +46,18 @@ const encoded = (dictionaries: Dictionaries, records: readonly RecordBytes[]): A
     return { record, day, ...formsOf(dictionaries, { tenant, day }, record) }
   })
 
-const dictionariesIn = (forms: readonly Forms[]): Set<Dictionary> =>
-  new Set(
-    forms.flatMap(({ request, response }) => [
-      ...(request?.dictionary ? [request.dictionary] : []),
-      ...(response?.dictionary ? [response.dictionary] : []),
-    ])
-  )
+/** @returns each with the day of its bodies */
+const dictionariesIn = (forms: readonly (Forms & { day: number })[]): Map<Dictionary, number> => {
+  const days = new Map<Dictionary, number>()
+  for (const { request, response, day } of forms)
+    for (const dictionary of [request?.dictionary, response?.dictionary])
+      if (dictionary) days.set(dictionary, day)
+  return days
+}
 
 /** A forgetting waits until the transaction ends, so no body refers to what it deletes. */
-const areKnown = async (sql: Sql, used: Set<Dictionary>): Promise<boolean> => {
-  const ids = [...used].flatMap(({ id }) => id ?? [])
+const areKnown = async (sql: Sql, added: readonly Added[]): Promise<boolean> => {
+  const ids = [...dictionariesIn(added).keys()].flatMap(({ id }) => id ?? [])
   if (ids.length === 0) return true
   const { rows } = await sql<{ known: number }>(
     `select count(*) as known from (select id from promptintern.dictionaries
@@ -69,11 +70,8 @@ const areKnown = async (sql: Sql, used: Set<Dictionary>): Promise<boolean> => {
 const INSERT_DICTIONARY = `insert into promptintern.dictionaries (day, data) values ($1, $2) returning id`
 
 const insertDictionaries = async (sql: Sql, forms: readonly (Forms & { day: number })[]) => {
-  const days = new Map<Dictionary, number>()
-  for (const form of forms)
-    for (const dictionary of dictionariesIn([form]))
-      if (dictionary.id === null) days.set(dictionary, form.day)
-  for (const [dictionary, day] of days) {
+  for (const [dictionary, day] of dictionariesIn(forms)) {
+    if (dictionary.id !== null) continue
     const { rows } = await sql<{ id: number }>(INSERT_DICTIONARY, [day, dictionary.data])
     dictionary.id = oneRow(rows).id
     dictionary.data = null
@@ -145,7 +143,7 @@ const append = async (
   records: RecordBytes[]
 ): Promise<RecordBytes[]> => {
   let added = encoded(dictionaries, records)
-  if (!(await areKnown(sql, dictionariesIn(added)))) {
+  if (!(await areKnown(sql, added))) {
     // rolled back, pruned or forgotten since: a deleted body must not come back from memory
     dictionaries.clear()
     added = encoded(dictionaries, records)
