@@ -13,7 +13,7 @@ export type Database = PgDatabase<PgQueryResultHKT>
 
 /**
  * Runs a statement in the words of PostgreSQL; `dialect.ts` of SQLite reads them. It names tables with their schema,
- * values by `$1`, lists by `= any($1::type[])`, and rows that stay as they are until the transaction ends by `for
+ * values by `$1`, lists by `= any($1::type[])` and `unnest($1::type[], …) as name(column, …)`, and rows that stay as they are until the transaction ends by `for
  * update`, `for share` or `for key share`, with `skip locked` or without. Text has no U+0000.
  */
 export interface Sql {
@@ -37,6 +37,10 @@ export interface CommonConnection {
   write: <T>(work: (tx: Database, sql: Sql) => Promise<T>) => Promise<T>
   /** Milliseconds since the epoch by the database's clock, when it is read: an expression of SQL. */
   now: string
+  /** Of the transaction that reads it: an expression of SQL. */
+  transactionId: string
+  /** Whether a transaction whose commit was not answered has been committed; false where that cannot be told. */
+  isCommitted: (transactionId: string) => Promise<boolean>
   tables: Tables
   /** Runs an insert or update. @throws the given conflict where it violates a constraint of uniqueness */
   orConflict: <T>(statement: PromiseLike<T>, conflict: (cause: unknown) => AppError) => Promise<T>

@@ -2,7 +2,7 @@
 import { createRedactor } from '../../core/log/redact.ts'
 import { createAppender, type CaptureOptions } from '../log/appender.ts'
 import { Dictionaries } from '../log/dictionaries.ts'
-import type { KeyStore, OpenStore, Store } from '../store.ts'
+import type { OpenStore, Store } from '../store.ts'
 import type { CommonConnection } from './connection.ts'
 import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
@@ -20,7 +20,6 @@ import { createTemplateStore } from './templates.ts'
 /** What each database does in its own way. */
 export interface OpenedDatabase {
   connection: CommonConnection
-  renewer: (connection: CommonConnection) => KeyStore['renew']
   /** Makes the space of deleted rows of the log free. */
   giveBack: () => Promise<void>
   /** Makes deleted rows unreadable. */
@@ -29,7 +28,7 @@ export interface OpenedDatabase {
 }
 
 export const openStoreOn = (
-  { connection, renewer, giveBack, scrub, close }: OpenedDatabase,
+  { connection, giveBack, scrub, close }: OpenedDatabase,
   { redact = null, ...options }: CaptureOptions
 ): OpenStore => {
   const dictionaries = new Dictionaries()
@@ -56,7 +55,7 @@ export const openStoreOn = (
       feedback: createFeedbackStore(on, redactor),
       keptResponses: createKeptResponseStore(on),
       routes: createRouteStore(on),
-      keys: createKeyStore(on, renewer(on)),
+      keys: createKeyStore(on),
       snapshots: createSnapshotStore(on),
     }
   }

@@ -6,7 +6,6 @@ import { commonOf } from './base/common.ts'
 import { openPool, type Connection } from './base/database.ts'
 import { migrate } from './base/migrate.ts'
 import { placeOf, type ServerOptions } from './base/server-options.ts'
-import { sliceRenewer } from './key-slices.ts'
 
 export interface LocalOptions extends CaptureOptions {
   server: ServerOptions
@@ -49,7 +48,6 @@ export const openLocalStore = async (options: LocalOptions): Promise<OpenStore> 
   return openStoreOn(
     {
       connection: commonOf(opened),
-      renewer: sliceRenewer,
       giveBack: () => vacuum(opened, LOG),
       scrub: () => vacuum(opened, [...LOG, ...FORGOTTEN]),
       close: opened.close,

@@ -7,7 +7,6 @@ import type { CaptureOptions } from '../log/appender.ts'
 import type { OpenStore } from '../store.ts'
 import { commonOf } from './base/common.ts'
 import { openDatabase, type Connection, type DatabaseOptions } from './base/database.ts'
-import { sliceRenewer } from './key-slices.ts'
 
 export interface LocalOptions extends DatabaseOptions, CaptureOptions {}
 
@@ -48,7 +47,6 @@ export const openLocalStore = async (options: LocalOptions): Promise<OpenStore> 
   return openStoreOn(
     {
       connection: commonOf(opened),
-      renewer: sliceRenewer,
       giveBack: () => giveBackPages(opened),
       scrub: () => rewrite(opened),
       close: opened.close,

@@ -14,6 +14,9 @@ export const commonOf = ({ read, write }: Connection): CommonConnection => ({
   writeSql: (work) => write(({ $client }) => work(sqlOn($client))),
   // all that write on the file share a machine
   now: `cast(unixepoch('subsec') * 1000 as integer)`,
+  transactionId: `''`,
+  // a commit that fails is rolled back
+  isCommitted: () => Promise.resolve(false),
   tables,
   orConflict,
 })

@@ -19,14 +19,20 @@ const numbered = (text: string): string => {
   return Number.isNaN(last) ? text.replaceAll(/\$(\d+)/g, '?$1') : inOrder
 }
 
+/** Lists of the same length as the columns of a table. */
+const unnested = (_text: string, lists: string, name: string, columns: string): string => {
+  const values = columns.split(', ').map((column, at) => `list${at}.value as ${column}`)
+  const tables = [...lists.matchAll(/\$\d+/g)].map(
+    ([list], at) => `json_each(${list}) as list${at}${at > 0 ? ' using (key)' : ''}`
+  )
+  return `(select ${values.join(', ')} from ${tables.join(' join ')}) as ${name}`
+}
+
 const translated = (text: string): string =>
   numbered(
     text
       .replaceAll('promptintern.', '')
-      .replace(
-        /unnest\(\$(\d+)::\w+\[\]\) as (\w+)\((\w+)\)/g,
-        '(select value as $3 from json_each($$$1)) as $2'
-      )
+      .replaceAll(/unnest\(([^)]+)\)\s+as (\w+)\(([^)]+)\)/g, unnested)
       .replace(/= any\(\$(\d+)::\w+\[\]\)/g, 'in (select value from json_each($$$1))')
       .replace(/\s+for (?:update|share|key share)(?: skip locked)?\b/, '')
       .replaceAll(/::\w+/g, '')
