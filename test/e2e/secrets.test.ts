@@ -40,40 +40,14 @@ describe('secrets', () => {
     (text) => (log += text)
   )
 
-  it.each([
-    '/metrics/',
-    '/healthz/',
-    '//admin/api/templates',
-    '/Admin/api/templates',
-    '/%61dmin/api/no',
-    '/v1/models',
-    CHAT_PATH,
-  ])('the admin token does not reach the upstream by %s', async (path) => {
-    const isChat = path === CHAT_PATH
-    const { status } = await send(server.port, isChat ? chatBody('hi') : null, {
-      method: isChat ? 'POST' : 'GET',
-      path,
-      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
-    })
-    expect([401, 404]).toContain(status)
-    expect(server.upstream.requests).toEqual([])
-  })
-
-  it.each([TENANT_SECRET, ENGINE_TOKEN])(
-    '%s does not reach the upstream either',
+  it.each([ADMIN_TOKEN, TENANT_SECRET, ENGINE_TOKEN])(
+    '%s does not reach the upstream',
     async (secret) => {
       const headers = { 'x-api-key': secret }
       expect((await send(server.port, chatBody('hi'), { headers })).status).toBe(401)
       expect(server.upstream.requests).toEqual([])
     }
   )
-
-  it('the admin token opens the admin API and the metrics', async () => {
-    for (const path of ['/metrics', '/admin/api/templates']) {
-      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
-      expect((await send(server.port, null, { method: 'GET', path, headers })).status).toBe(200)
-    }
-  })
 
   it('a query’s key reaches the upstream, and neither disk, admin API, metrics nor log', async () => {
     const path = `${CHAT_PATH}?api-version=1&api-key=${SECRET}`

@@ -78,6 +78,13 @@ const withTeacher = (row: TokenizedRow): TokenizedRow => ({
 const layout = createLoraLayout(tinyConfig, 4, 8)
 const theta = randomTheta(layout, 5)
 
+/** Without a shared prefix, in one block. */
+const packed = (
+  rows: TokenizedRow[],
+  options: Partial<Parameters<typeof packBatch>[2]> = {},
+  weightSum?: number
+) => packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1, ...options }, weightSum)
+
 describe('training graph', () => {
   it.each([
     ['separate rows', 0, 1, 2],
@@ -115,7 +122,7 @@ describe('training graph', () => {
     // targets of different widths in one batch
     rows[1]!.targets = undefined
     const run = await openGraph({ type: 'float64', prefixTokens: 11 })
-    const batch = packBatch(rows, tinyConfig, { prefixTokens: 11, rowBlocks: 1 })
+    const batch = packed(rows, { prefixTokens: 11 })
     const { gradient } = await run(batch, theta)
     const places = samplePlaces(layout, 1)
     const lossOf = async (moved: Float64Array) => (await run(batch, moved)).loss
@@ -132,15 +139,15 @@ describe('training graph', () => {
       targets: { width: 1, ids: row.completionIds, probabilities: row.completionIds.map(() => 1) },
     }))
     const run = await openGraph({ type: 'float32', prefixTokens: 0 })
-    const hard = await run(packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }), theta)
-    const soft = await run(packBatch(certain, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }), theta)
+    const hard = await run(packed(rows), theta)
+    const soft = await run(packed(certain), theta)
     expect(soft.loss).toBe(hard.loss)
     expect(soft.gradient).toEqual(hard.gradient)
   })
 
   it('agrees between the fused float32 and the plain float64 variant', async () => {
     const rows = randomRows(tinyConfig, 4, { seed: 9, prefixTokens: 11 })
-    const batch = packBatch(rows, tinyConfig, { prefixTokens: 11, rowBlocks: 1 })
+    const batch = packed(rows, { prefixTokens: 11 })
     const fused = await (await openGraph({ type: 'float32', prefixTokens: 11 }))(batch, theta)
     const plain = await (await openGraph({ type: 'float64', prefixTokens: 11 }))(batch, theta)
     expect(fused.loss).toBeCloseTo(plain.loss, 5)
@@ -152,16 +159,10 @@ describe('training graph', () => {
     async (prefixTokens) => {
       const rows = randomRows(tinyConfig, 5, { seed: 4, prefixTokens })
       expect(sharedPrefixTokens(rows)).toBeGreaterThanOrEqual(prefixTokens)
-      const packed = await openGraph({ type: 'float32', prefixTokens })
+      const behind = await openGraph({ type: 'float32', prefixTokens })
       const separate = await openGraph({ type: 'float32', prefixTokens: 0 })
-      const together = await packed(
-        packBatch(rows, tinyConfig, { prefixTokens, rowBlocks: 1 }),
-        theta
-      )
-      const apart = await separate(
-        packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
-        theta
-      )
+      const together = await behind(packed(rows, { prefixTokens }), theta)
+      const apart = await separate(packed(rows), theta)
       expect(together.loss).toBeCloseTo(apart.loss, 5)
       expect(relativeError(together.gradient, apart.gradient)).toBeLessThan(1e-5)
       expect(relativeError(together.losses, apart.losses)).toBeLessThan(1e-5)
@@ -173,17 +174,11 @@ describe('training graph', () => {
     rows[2]!.weight = 2.5
     const run = await openGraph({ type: 'float32', prefixTokens: 0 })
     const weightSum = rows.reduce((sum, row) => sum + row.weight * row.completionIds.length, 0)
-    const together = await run(
-      packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
-      theta
-    )
+    const together = await run(packed(rows), theta)
     const sum = new Float64Array(layout.length)
     let loss = 0
     for (const row of rows) {
-      const alone = await run(
-        packBatch([row], tinyConfig, { prefixTokens: 0, rowBlocks: 1 }, weightSum),
-        theta
-      )
+      const alone = await run(packed([row], {}, weightSum), theta)
       loss += alone.loss
       alone.gradient.forEach((value, i) => (sum[i] = sum[i]! + value))
     }
@@ -206,7 +201,7 @@ describe('training graph', () => {
         { prefixTokens, rowBlocks },
       ]) {
         const run = await openGraph({ type: 'float32', ...blocks })
-        results.push(await run(packBatch(rows, tinyConfig, blocks), theta))
+        results.push(await run(packed(rows, blocks), theta))
       }
       const [whole, cut] = results
       expect(cut!.loss).toBeCloseTo(whole!.loss, 5)
@@ -219,18 +214,15 @@ describe('training graph', () => {
     const rows = randomRows(tinyConfig, 2, { seed: 8, prefixTokens: 0, lengths: [2, 3] })
     const whole = await openGraph({ type: 'float32', prefixTokens: 0 })
     const cut = await openGraph({ type: 'float32', prefixTokens: 0, rowBlocks: 9 })
-    const expected = await whole(
-      packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
-      theta
-    )
-    const actual = await cut(packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 9 }), theta)
+    const expected = await whole(packed(rows), theta)
+    const actual = await cut(packed(rows, { rowBlocks: 9 }), theta)
     expect(actual.loss).toBeCloseTo(expected.loss, 5)
     expect(relativeError(actual.gradient, expected.gradient)).toBeLessThan(1e-5)
   })
 
   it('computes the same losses without gradients, and those of the base model without a lora', async () => {
     const rows = randomRows(tinyConfig, 3, { seed: 2, prefixTokens: 6 })
-    const batch = packBatch(rows, tinyConfig, { prefixTokens: 6, rowBlocks: 1 })
+    const batch = packed(rows, { prefixTokens: 6 })
     const training = await openGraph({ type: 'float32', prefixTokens: 6 })
     const loss = await openGraph({ type: 'float32', prefixTokens: 6, gradients: false })
     const base = await openGraph({
