@@ -31,7 +31,9 @@ const PREFIX = 'forget:'
 export const newTaskName = (id: string): string => `${PREFIX}${id}`
 
 /** @returns names */
-export const forgetTasks = (store: Store): Promise<string[]> => store.snapshots.names(PREFIX)
+export const forgetTasks = async (store: Store): Promise<string[]> => [
+  ...(await store.snapshots.all(PREFIX)).keys(),
+]
 
 /** All tasks that are not done, with their ids. */
 export const readTasks = (

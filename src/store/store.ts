@@ -367,9 +367,7 @@ export interface SnapshotStore {
   get(name: string): Promise<Uint8Array | null>
   put(name: string, value: Uint8Array): Promise<void>
   remove(name: string): Promise<void>
-  /** sorted */
-  names(prefix: string): Promise<string[]>
-  /** Those whose names begin with the prefix, by name, in the order of `names`. */
+  /** Those whose names begin with the prefix, by name, sorted. */
   all(prefix: string): Promise<Map<string, Uint8Array>>
 }
 

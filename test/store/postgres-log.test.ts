@@ -123,27 +123,6 @@ describePostgres('the order of the log', () => {
     expect(selected.ids.toSorted()).toEqual(wanted.toSorted())
   })
 
-  it('is that of the appends where each of many days goes from its start to its end', async ({
-    store,
-  }) => {
-    const days = range(8)
-    for (const round of range(3))
-      for (const day of days) await append(store, small(round * 100 + day, day * DAY_MS))
-    const expected = range(3).flatMap((round) => days.map((day) => `record-${round * 100 + day}`))
-    for (const limit of [1, 5, 100]) {
-      expect(idsOf(await readAll(store, { limit }))).toEqual(expected)
-      const backwards = await readAll(store, { limit, order: 'desc' })
-      expect(idsOf(backwards)).toEqual(expected.toReversed())
-    }
-    const selected: string[] = []
-    for (let after: number | null = 0; after !== null;) {
-      const page = await store.records.select({ tenant: 'tenant-a' }, after)
-      selected.push(...page.ids)
-      after = page.next
-    }
-    expect(selected).toEqual(expected)
-  })
-
   it('keeps one of two records with an id, whichever proxy is first', async ({ store, other }) => {
     const same = range(40).map((index) => small(index))
     await Promise.all([append(store, ...same), append(other, ...same), append(store, ...same)])

@@ -37,17 +37,6 @@ const dictionaries = async (client: Client): Promise<string[]> => {
 }
 
 describe('forgetting, in the bytes of the files', () => {
-  it('removes a body that others were differences to', async ({ store, client, isInFiles }) => {
-    await append(store, ...MARKED)
-    expect(isInFiles()).toBe(true)
-    expect(await dictionaries(client)).toEqual([MARKED[0]!.request])
-    await forgetMarked(store)
-    await store.records.scrub()
-    expect(isInFiles()).toBe(false)
-    expect(await store.records.list({ limit: 100 })).toMatchObject(MARKED.slice(1))
-    expect(await dictionaries(client)).toEqual([MARKED[1]!.request])
-  })
-
   it('clears free pages and evaluations', async ({ store, client, isInFiles }) => {
     await store.internalizations.create(exampleInternalization())
     await store.internalizations.addEvaluations([

@@ -380,22 +380,22 @@ onEachStore((it) => {
     it('are found by prefix and removed by name', async ({ store: { snapshots } }) => {
       for (const name of ['forget:b', 'progress:a', 'forget:a', 'forget'])
         await snapshots.put(name, Uint8Array.of(1))
-      expect(await snapshots.names('forget:')).toEqual(['forget:a', 'forget:b'])
       const all = await snapshots.all('forget:')
       expect([...all]).toEqual([
         ['forget:a', Uint8Array.of(1)],
         ['forget:b', Uint8Array.of(1)],
       ])
       for (const name of ['forget:a', 'unknown']) await snapshots.remove(name)
-      expect(await snapshots.names('forget:')).toEqual(['forget:b'])
+      expect([...(await snapshots.all('forget:')).keys()]).toEqual(['forget:b'])
       expect(await snapshots.get('forget:a')).toBeNull()
     })
 
     it('are found by a prefix of any characters', async ({ store: { snapshots } }) => {
       for (const name of ['😀_a', '😀%b', '😁_a']) await snapshots.put(name, Uint8Array.of(1))
-      expect((await snapshots.names('😀')).toSorted()).toEqual(['😀%b', '😀_a'])
-      expect(await snapshots.names('😀_')).toEqual(['😀_a'])
-      expect(await snapshots.names('')).toHaveLength(3)
+      const names = async (prefix: string) => [...(await snapshots.all(prefix)).keys()].toSorted()
+      expect(await names('😀')).toEqual(['😀%b', '😀_a'])
+      expect(await names('😀_')).toEqual(['😀_a'])
+      expect(await names('')).toHaveLength(3)
     })
   })
 })

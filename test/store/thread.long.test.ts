@@ -228,7 +228,7 @@ const testThreads = (prepare: () => Promise<Threads>): void => {
     )
     await workers[0]!.terminate()
     const results = await appended
-    await expect(dying.snapshots.names('')).rejects.toMatchObject({ code: 'store-unavailable' })
+    await expect(dying.snapshots.all('')).rejects.toMatchObject({ code: 'store-unavailable' })
     await vi.waitFor(() => expect(events).toEqual(['store-unavailable', 'up']), 30_000)
     const acknowledged = examples(6001, 50).filter((_, at) => results[at]!.status === 'fulfilled')
     const durable = [exampleRecord(6000), ...acknowledged]

@@ -4,6 +4,7 @@ import {
   asc,
   desc,
   eq,
+  getTableColumns,
   gt,
   gte,
   inArray,
@@ -59,23 +60,19 @@ type Judged = 'since' | 'list' | 'ofRecord'
 const judgedReads = ({ read, tables: { pairs } }: CommonConnection): Pick<PairStore, Judged> => ({
   since: (lora, after, limit) =>
     read(async (db) => {
-      const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { drawn, ratedAt, chars, isNewLabel, upstreamModel, parts, recordId, isEqual } = rest
-      const traits = {
-        drawn,
-        ratedAt,
-        chars,
-        isNewLabel,
-        upstreamModel,
-        parts,
-        recordId,
-        isEqual,
-      }
+      // without the texts
+      const {
+        lora: _lora,
+        answer: _answer,
+        upstreamAnswer: _upstreamAnswer,
+        costUsd: _costUsd,
+        ...columns
+      } = getTableColumns(pairs)
       const rows = await db
-        .select({ place, at, conversation, outcome, rating, confidence, ...traits })
+        .select(columns)
         .from(pairs)
-        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged(pairs)))
-        .orderBy(asc(place))
+        .where(and(eq(pairs.lora, lora), gt(pairs.place, after), isJudged(pairs)))
+        .orderBy(asc(pairs.place))
         .limit(limit)
       return rows.map((row) => withColumns(row, 'outcome'))
     }),

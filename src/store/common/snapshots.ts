@@ -30,16 +30,6 @@ export const createSnapshotStore = ({
     write(async (tx) => {
       await tx.delete(snapshots).where(eq(snapshots.name, name))
     }),
-  names: (prefix) =>
-    read(async (db) => {
-      const { name } = snapshots
-      const rows = await db
-        .select({ name })
-        .from(snapshots)
-        .where(beginsWith(snapshots, prefix))
-        .orderBy(asc(name))
-      return rows.map((row) => row.name)
-    }),
   all: (prefix) =>
     read(async (db) => {
       const rows = await db
