@@ -10,7 +10,7 @@ import { openModel, type BaseModel } from '../model/open-model.ts'
 import { createLoraFolder, type LoraFolder } from './vllm/lora-folder.ts'
 import type { VllmServer } from './vllm/proofs.ts'
 import { reachVllm, startVllm } from './vllm/start-vllm.ts'
-import { createVllmPublisher, isAway, type VllmPublisher } from './vllm/vllm.ts'
+import { isAway, VllmPublisher } from './vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
 import { createTraining } from './train-command.ts'
 import { trainByCommand } from './train.ts'
@@ -92,7 +92,7 @@ const openPublisher = async (
   const server = await openServer(deps, modelPath, base)
   const { dtype } = options.training
   const folder = sharedFolder(options.vllm)
-  return createVllmPublisher({ server, base, dtype, loras, log, folder })
+  return new VllmPublisher({ server, base, dtype, loras, log, folder })
 }
 
 /**

@@ -19,26 +19,6 @@ export interface FileStoreOptions {
   log: Log
 }
 
-export interface FileStore {
-  /**
-   * The file is on disk when it resolves. When the store is full, files for which `disposable` is true
-   * are deleted, oldest first.
-   * @throws AppError `body-too-large`, `store-unavailable`
-   */
-  create(
-    upload: { filename: string; purpose: string; content: Blob },
-    disposable: (id: string) => boolean
-  ): Promise<FileObject>
-  /** Newest first. */
-  list(): FileObject[]
-  /** @throws AppError `not-found` */
-  get(id: string): FileObject
-  /** @throws AppError `not-found`, `store-unavailable` */
-  read(id: string): Promise<string>
-  /** @throws AppError `not-found`, `store-unavailable` */
-  remove(id: string): Promise<void>
-}
-
 const loadFiles = async (dir: string, log: Log): Promise<FileObject[]> => {
   await mkdir(dir, { recursive: true })
   const names = (await readdir(dir)).filter((name) => name.endsWith('.json'))
@@ -58,15 +38,29 @@ const loadFiles = async (dir: string, log: Log): Promise<FileObject[]> => {
   return loaded.flat().sort((a, b) => a.created_at - b.created_at)
 }
 
-class FolderFileStore implements FileStore {
+export class FileStore {
   private readonly options: FileStoreOptions
   private readonly files: Map<string, FileObject>
 
-  constructor(options: FileStoreOptions, files: FileObject[]) {
+  private constructor(options: FileStoreOptions, files: FileObject[]) {
     this.options = options
     this.files = new Map(files.map((file) => [file.id, file]))
   }
 
+  /** @throws AppError `store-unavailable` when the folder cannot be made or read */
+  static async open(options: FileStoreOptions): Promise<FileStore> {
+    const { dir, log } = options
+    const loaded = await loadFiles(dir, log).catch((error: unknown) => {
+      throw storageError(`${dir} cannot be read`, error)
+    })
+    return new FileStore(options, loaded)
+  }
+
+  /**
+   * The file is on disk when it resolves. When the store is full, files for which `disposable` is true
+   * are deleted, oldest first.
+   * @throws AppError `body-too-large`, `store-unavailable`
+   */
   async create(
     { filename, purpose, content }: { filename: string; purpose: string; content: Blob },
     disposable: (id: string) => boolean
@@ -89,16 +83,19 @@ class FolderFileStore implements FileStore {
     return file
   }
 
+  /** Newest first. */
   list(): FileObject[] {
     return [...this.files.values()].reverse()
   }
 
+  /** @throws AppError `not-found` */
   get(id: string): FileObject {
     const file = this.files.get(id)
     if (!file) throw new AppError('not-found', `no file ${id}`)
     return file
   }
 
+  /** @throws AppError `not-found`, `store-unavailable` */
   async read(id: string): Promise<string> {
     this.get(id)
     try {
@@ -108,6 +105,7 @@ class FolderFileStore implements FileStore {
     }
   }
 
+  /** @throws AppError `not-found`, `store-unavailable` */
   async remove(id: string): Promise<void> {
     this.get(id)
     try {
@@ -139,13 +137,4 @@ class FolderFileStore implements FileStore {
   private descriptionPath(id: string): string {
     return join(this.options.dir, `${id}.json`)
   }
-}
-
-/** @throws AppError `store-unavailable` when the folder cannot be made or read */
-export const openFileStore = async (options: FileStoreOptions): Promise<FileStore> => {
-  const { dir, log } = options
-  const loaded = await loadFiles(dir, log).catch((error: unknown) => {
-    throw storageError(`${dir} cannot be read`, error)
-  })
-  return new FolderFileStore(options, loaded)
 }

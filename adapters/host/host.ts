@@ -12,7 +12,7 @@ import type { Hono } from 'hono'
 import { createContractApp } from './app.ts'
 import type { EngineBackend } from './backend.ts'
 import type { AppLimits } from './deps.ts'
-import { openFileStore } from './files.ts'
+import { FileStore } from './files.ts'
 import { createJobStore } from './job-store.ts'
 import { JobQueue, type JobQueueOptions } from './jobs.ts'
 import type { Log } from './log.ts'
@@ -54,7 +54,7 @@ export interface EngineHost {
 export const openEngineHost = async (options: EngineHostOptions): Promise<EngineHost> => {
   const { backend, dataDir, token, log, queue, now = Date.now, newId = randomUUID } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const files = await openFileStore({
+  const files = await FileStore.open({
     dir: join(dataDir, 'files'),
     maxFileBytes: limits.maxFileBytes,
     maxTotalBytes: limits.maxTotalFileBytes,

@@ -46,20 +46,6 @@ export const newRecord = (
 
 export const finished = ({ job }: JobRecord): boolean => !isUnfinished(job)
 
-export interface JobStore {
-  /** Oldest first. A job with a broken file appears as failed, with the reason. */
-  load(): Promise<JobRecord[]>
-  /** Durable when it resolves. @throws AppError `store-unavailable` */
-  save(record: JobRecord): Promise<void>
-  remove(id: string): Promise<void>
-  /** Oldest first; a line torn by a crash is left out. */
-  events(id: string): Promise<JobEvent[]>
-  /** An event's id is its place in the file, so that writers need not agree on numbers. */
-  appendEvent(id: string, event: Omit<JobEvent, 'id'>): Promise<void>
-  checkpointDir(id: string): string
-  removeCheckpoint(id: string): Promise<void>
-}
-
 const brokenRecord = async (dir: string, id: string, error: unknown): Promise<JobRecord> => {
   const createdAt = Math.floor((await stat(join(dir, id))).birthtimeMs / 1000)
   const message = `${join(dir, id, 'job.json')} cannot be read: ${String(error)}`
@@ -148,7 +134,7 @@ const loadRecords = async (dir: string, log: Log): Promise<JobRecord[]> => {
 }
 
 /** @param dir holds one folder for each job */
-export const createJobStore = (dir: string, log: Log): JobStore => {
+export const createJobStore = (dir: string, log: Log) => {
   const recordPath = (id: string) => join(dir, id, 'job.json')
   const eventsPath = (id: string) => join(dir, id, 'events.jsonl')
   const checkpointDir = (id: string) => join(dir, id, 'checkpoint')
@@ -182,16 +168,23 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
 
   return {
     checkpointDir,
+    /** Oldest first. A job with a broken file appears as failed, with the reason. */
     load: () => loadRecords(dir, log),
-    save: (record) => serialize(record.job.id, () => save(record)),
-    events: (id) => serialize(id, () => events(id)),
-    appendEvent: (id, event) => serialize(id, () => appendEvent(id, event)),
-    async remove(id) {
+    /** Durable when it resolves. @throws AppError `store-unavailable` */
+    save: (record: JobRecord) => serialize(record.job.id, () => save(record)),
+    /** Oldest first; a line torn by a crash is left out. */
+    events: (id: string) => serialize(id, () => events(id)),
+    /** An event's id is its place in the file, so that writers need not agree on numbers. */
+    appendEvent: (id: string, event: Omit<JobEvent, 'id'>) =>
+      serialize(id, () => appendEvent(id, event)),
+    async remove(id: string) {
       opened.delete(id)
       await serialize(id, () => rm(join(dir, id), { recursive: true, force: true }))
     },
-    async removeCheckpoint(id) {
+    async removeCheckpoint(id: string) {
       await rm(checkpointDir(id), { recursive: true, force: true })
     },
   }
 }
+
+export type JobStore = ReturnType<typeof createJobStore>

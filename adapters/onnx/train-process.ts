@@ -33,7 +33,8 @@ const report = (message: ChildReport): void =>
     if (error) process.exit(1)
   })
 
-const fail = (call: number | null, thrown: unknown): void => {
+/** @param call null for training */
+const fail = (thrown: unknown, call: number | null = null): void => {
   const { code, message, param } = toAppError(thrown)
   report({ kind: 'failed', call, error: { code, message, param } })
 }
@@ -187,21 +188,16 @@ let lastCall: Promise<void> = Promise.resolve()
 
 process.on('disconnect', () => process.exit(1))
 process.on('message', (request: ChildRequest) => {
+  const { signal } = abort
   switch (request.kind) {
     case 'train':
-      train(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
-        fail(null, error)
-      )
+      train(request.setup, request.taskFile, signal).catch(fail)
       break
     case 'train-head':
-      trainLabels(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
-        fail(null, error)
-      )
+      trainLabels(request.setup, request.taskFile, signal).catch(fail)
       break
     case 'train-field-head':
-      trainOnFields(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
-        fail(null, error)
-      )
+      trainOnFields(request.setup, request.taskFile, signal).catch(fail)
       break
     case 'cancel':
       abort.abort(new AppError('client-closed', 'the training job was stopped'))
@@ -209,6 +205,6 @@ process.on('message', (request: ChildRequest) => {
     case 'loss':
       lastCall = lastCall
         .then(() => computeLosses(request))
-        .then(report, (error: unknown) => fail(request.call, error))
+        .then(report, (error: unknown) => fail(error, request.call))
   }
 })

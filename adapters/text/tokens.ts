@@ -1,4 +1,5 @@
 /** A generation as token ids: what an engine's server is asked for, and what it gives. */
+import { AppError } from '../../src/errors.ts'
 import type { BoundCalls } from '../../src/openai/chat.ts'
 import type { Constraint } from './constraint/constraint.ts'
 
@@ -71,4 +72,22 @@ export interface TokenGenerator {
     request: GenerationRequest,
     signal: AbortSignal
   ): AsyncGenerator<SampledToken, GenerationEnd, undefined>
+}
+
+/**
+ * Tokens that an answer may have.
+ * @throws AppError `context-length-exceeded` for a prompt that fills the context
+ */
+export const fittedTokens = (
+  { promptIds, maxTokens }: GenerationRequest,
+  maxPositions: number
+): number => {
+  const free = maxPositions - promptIds.length
+  if (free < 1)
+    throw new AppError(
+      'context-length-exceeded',
+      `the prompt has ${promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
+      { param: 'messages' }
+    )
+  return Math.min(maxTokens, free)
 }

@@ -9,7 +9,12 @@ import type { LoraServing, RowLosses } from '../../lora/lora-backend.ts'
 import type { BaseModel } from '../../model/open-model.ts'
 import { scoredRow } from '../../text/chat-renderer.ts'
 import { checkRows, type TokenizedRow } from '../../text/rows.ts'
-import type { GenerationEnd, GenerationRequest, SampledToken } from '../../text/tokens.ts'
+import {
+  fittedTokens,
+  type GenerationEnd,
+  type GenerationRequest,
+  type SampledToken,
+} from '../../text/tokens.ts'
 import { PROOF_PAUSE_MS, Proofs, type Proved, type VllmDeps } from './proofs.ts'
 import { VllmClient } from './vllm-client.ts'
 
@@ -21,16 +26,6 @@ const SCORED_AT_A_TIME = 16
 
 /** Attempts to load a lora that was just trained, while vLLM comes and goes. */
 const LOAD_ATTEMPTS = 3
-
-export interface VllmPublisher extends LoraServing {
-  /**
-   * The lora can answer when it resolves. Waits for a server that is being started.
-   * @throws AppError `invalid-model` for a damaged folder, `internal` when vLLM refuses it or does not
-   * compute what training computed, `engine-unavailable` and `store-unavailable` where a later request
-   * tries again
-   */
-  publish(lora: string): Promise<void>
-}
 
 /** Whether it may be tried again: what was trained is right. */
 export const isAway = (error: unknown): boolean =>
@@ -79,25 +74,7 @@ const lossesOf = async (
   return { losses, tokens: read.map(({ completionIds }) => completionIds.length) }
 }
 
-/**
- * Tokens that an answer may have.
- * @throws AppError `context-length-exceeded` for a prompt that fills the context
- */
-const fittedTokens = (
-  { promptIds, maxTokens }: GenerationRequest,
-  maxPositions: number
-): number => {
-  const free = maxPositions - promptIds.length
-  if (free < 1)
-    throw new AppError(
-      'context-length-exceeded',
-      `the prompt has ${promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
-      { param: 'messages' }
-    )
-  return Math.min(maxTokens, free)
-}
-
-class Vllm implements VllmPublisher {
+export class VllmPublisher implements LoraServing {
   readonly maxPositions: number
   private readonly deps: VllmDeps
   private readonly client: VllmClient
@@ -146,6 +123,12 @@ class Vllm implements VllmPublisher {
     })
   }
 
+  /**
+   * The lora can answer when it resolves. Waits for a server that is being started.
+   * @throws AppError `invalid-model` for a damaged folder, `internal` when vLLM refuses it or does not
+   * compute what training computed, `engine-unavailable` and `store-unavailable` where a later request
+   * tries again
+   */
   async publish(lora: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -171,5 +154,3 @@ class Vllm implements VllmPublisher {
     return this.deps.server.close()
   }
 }
-
-export const createVllmPublisher = (deps: VllmDeps): VllmPublisher => new Vllm(deps)

@@ -37,11 +37,6 @@ export interface DecodeResult {
   newCache: Float32Array
 }
 
-export interface Decoder {
-  run(step: DecodeStep): Promise<DecodeResult>
-  close(): Promise<void>
-}
-
 export interface DecoderOptions {
   config: LlamaConfig
   weights: WeightSource
@@ -125,7 +120,7 @@ const createSession = async (options: DecoderOptions, loras: LoraUse): Promise<D
  * when they are first needed; the one for one lora at once where loras are expected.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
-export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
+export const createDecoder = async (options: DecoderOptions) => {
   // the library writes its warnings directly to stderr
   env.logLevel = 'error'
   const sessions = new Map<LoraUse, Promise<DecodeSession>>()
@@ -138,7 +133,7 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
   if (options.expectsLoras) await sessionFor('one')
   const { vocabSize } = options.config
   return {
-    async run(step) {
+    async run(step: DecodeStep): Promise<DecodeResult> {
       const use = loraUse(step)
       const { session, pastNames } = await sessionFor(use)
       const feeds = stepFeeds(step, use)
@@ -149,8 +144,10 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
         newCache: results.new_cache!.data as Float32Array,
       }
     },
-    async close() {
+    async close(): Promise<void> {
       for (const session of sessions.values()) await (await session).session.release()
     },
   }
 }
+
+export type Decoder = Awaited<ReturnType<typeof createDecoder>>

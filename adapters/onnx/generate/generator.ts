@@ -3,7 +3,7 @@
  * `text.ts` makes text of them.
  */
 import { AppError } from '../../../src/errors.ts'
-import type { TokenGenerator } from '../../text/tokens.ts'
+import { fittedTokens, type TokenGenerator } from '../../text/tokens.ts'
 import type { LlamaConfig, WeightSource } from '../../model/llama-config.ts'
 import { Batcher } from './batcher.ts'
 import { createDecoder } from './decoder.ts'
@@ -113,14 +113,7 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
     maxPositions,
     async *generate(request, signal) {
       checkIds(request.promptIds, vocabSize)
-      const free = maxPositions - request.promptIds.length
-      if (free < 1)
-        throw new AppError(
-          'context-length-exceeded',
-          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
-          { param: 'messages' }
-        )
-      const row = new GenerationRow({ ...request, maxTokens: Math.min(request.maxTokens, free) })
+      const row = new GenerationRow({ ...request, maxTokens: fittedTokens(request, maxPositions) })
       const stop = start(batcher, row, signal)
       try {
         return yield* row.tokens()

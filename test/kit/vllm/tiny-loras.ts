@@ -9,7 +9,7 @@ import { Loras } from '../../../adapters/lora/loras.ts'
 import { createOnnxBackend } from '../../../adapters/onnx/backend.ts'
 import { loadModel, type LoadedModel } from '../../../adapters/onnx/load-model.ts'
 import type { VllmDeps, VllmServer } from '../../../adapters/gpu/vllm/proofs.ts'
-import { createVllmPublisher, type VllmPublisher } from '../../../adapters/gpu/vllm/vllm.ts'
+import { VllmPublisher } from '../../../adapters/gpu/vllm/vllm.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import { writeRandomModel, type RandomModelOptions } from '../model/random-model.ts'
@@ -76,7 +76,7 @@ export class TinyLoras {
   ): { publisher: VllmPublisher; backend: EngineBackend } {
     const { model, loras } = this
     const deps: VllmDeps = { server, base: model, dtype: 'float32', loras, folder, log }
-    const publisher = createVllmPublisher(deps)
+    const publisher = new VllmPublisher(deps)
     return {
       publisher,
       backend: createLoraBackend({ base: model, loras, serving: publisher, train }),
