@@ -23,14 +23,14 @@ export const writeOut = (text: string): void => void process.stdout.write(visibl
 export const writeError = (text: string): void => void process.stderr.write(visibleText(text))
 
 /** Lines of a text are wrapped at words. */
+export const wrapped = (text: string): string =>
+  visibleText(text)
+    .split('\n')
+    .map((line) => wrap(line, width(), 2))
+    .join('\n')
+
 export const print = (value: unknown): void => {
-  const text =
-    typeof value === 'string'
-      ? visibleText(value)
-          .split('\n')
-          .map((line) => wrap(line, width(), 2))
-          .join('\n')
-      : JSON.stringify(value, null, 2)
+  const text = typeof value === 'string' ? wrapped(value) : JSON.stringify(value, null, 2)
   writeOut(`${text}\n`)
 }
 

@@ -1,54 +1,44 @@
 /** Renders states, figures of a verdict, and whether a template pays, as short texts. */
-import type { Verdict } from '../core/cost/economics.ts'
-import { reasonText } from '../core/reasons/say-reason.ts'
-import type { ArmFigures } from '../core/gate/gate.ts'
-import { rolloutStageOf, type Internalization } from '../core/internalization/internalization.ts'
-import { differenceText } from '../core/outcomes/outcome-text.ts'
-import { stageName } from '../core/rollout/stages.ts'
 import { minuteText } from '../core/days.ts'
-import { gainText, readyFor } from '../lifecycle/rollout-report.ts'
-import { percent } from './output.ts'
-import type { Rollout } from './rollout/rollout-of.ts'
-
-type State = Internalization['state']
-
-/** `live, canary 5 %`; of other states the name. */
-export const stateName = (state: State): string => {
-  const stage = rolloutStageOf(state)
-  return stage === null ? state.name : `live, ${stageName(stage)}`
-}
+import type { Verdict } from '../core/cost/economics.ts'
+import type { ArmFigures } from '../core/gate/gate.ts'
+import type { InternalizationState } from '../core/internalization/internalization.ts'
+import { compact } from '../core/lists.ts'
+import { differenceText } from '../core/outcomes/outcome-text.ts'
+import { reasonText } from '../core/reasons/say-reason.ts'
+import { stageName, type RolloutSettings } from '../core/rollout/stages.ts'
+import {
+  readyFor,
+  rolloutProgress,
+  type RolloutProgress,
+  type RolloutReport,
+} from '../lifecycle/rollout-report.ts'
+import { percent } from '../views/format.ts'
+import { stateWords } from '../views/say-state.ts'
 
 /** What a person should know of a live route beside its stage. */
-const rolloutNotes = ({ progress, report, coverageSteps }: Rollout): string[] => {
-  const gained = gainText(coverageSteps)
-  const ready = progress && readyFor(progress)
-  const driftedAt = report?.driftedAt ?? null
-  return [
-    ...(progress?.waitsFor ?? []).map(reasonText),
-    ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
-    ...(gained === null ? [] : [gained]),
-    ...(report === null || report.feedback.blocks === 0
-      ? []
-      : [`bad ratings ${differenceText(report.feedback)}`]),
+const rolloutNotes = (progress: RolloutProgress, report: RolloutReport | null): string[] => {
+  const ready = readyFor(progress)
+  return compact([
+    ...progress.waitsFor.map(reasonText),
+    report?.driftedAt != null && `drift since ${minuteText(report.driftedAt)}`,
+    report !== null &&
+      report.feedback.blocks > 0 &&
+      `bad ratings ${differenceText(report.feedback)}`,
     // last: the command for it follows
-    ...(ready === null ? [] : [`ready for ${stageName(ready)}`]),
-  ]
+    ready !== null && `ready for ${stageName(ready)}`,
+  ])
 }
 
-/** @param rollout of a live internalization */
-export const stateText = (state: State, rollout: Rollout | null = null): string => {
-  switch (state.name) {
-    case 'live':
-      return [stateName(state), ...(rollout === null ? [] : rolloutNotes(rollout))].join('; ')
-    case 'training':
-      return `training (arm ${state.arm}, stage ${state.stage})`
-    case 'rejected':
-    case 'retired':
-    case 'failed':
-      return `${state.name}: ${reasonText(state.reason)}`
-    default:
-      return state.name
-  }
+/** @param report of a live internalization */
+export const stateText = (
+  state: InternalizationState,
+  report: RolloutReport | null,
+  settings: Pick<RolloutSettings, 'stages'>
+): string => {
+  const progress = rolloutProgress({ state }, report, settings)
+  if (progress !== null) return [stateWords(state), ...rolloutNotes(progress, report)].join('; ')
+  return 'reason' in state ? `${stateWords(state)}: ${reasonText(state.reason)}` : stateWords(state)
 }
 
 /** Agreement of the answered rows with its lower bound, and the slice with the least agreement. */

@@ -35,7 +35,7 @@ export const judgedText = ({ says, audits }: JudgeReading, spentUsd: number): st
     `the judge has cost ${dollars(spentUsd)} for this proof`,
   ].join('\n')
 
-const factsText = ({ columns, rows }: FactTable): string =>
+export const factsText = ({ columns, rows }: FactTable): string =>
   table([
     columns.map((column) => (typeof column === 'string' ? column : column.number)),
     ...rows.map((cells) => cells.map(cellText)),

@@ -38,7 +38,7 @@ const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): 
   new AppError(
     'invalid-state',
     `internalization ${id} is in the stage ${stageName(stage)} and may not enter the next one yet: ` +
-      `${soFar(report)}. Wait for more audited requests, or set "now": true to decide without this evidence`
+      `${soFar(report)}. Wait for more audited requests, or decide without this evidence: --now, "now": true`
   )
 
 /** Before the first pair. */

@@ -2,7 +2,6 @@
  * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
-import { capitalText } from '../core/rollout/evidence-text.ts'
 import { DAY_MS, dayOf } from '../core/days.ts'
 import { coverageSteps, type CoverageStep } from '../core/internalization/coverage-steps.ts'
 import {
@@ -20,7 +19,6 @@ import { signed } from '../core/outcomes/outcome-text.ts'
 import type { BorderReport } from '../core/rollout/border.ts'
 import type { IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
-import { percent } from '../core/gate/figures.ts'
 import type { EarlyAnswers } from '../core/route/early.ts'
 import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import { changeReason } from '../core/internalization/change-reason.ts'
@@ -80,21 +78,6 @@ export const readEarlyAnswers = async (
 export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {
   const midnight = dayOf(now) * DAY_MS
   return (await pairs.spent(midnight, midnight + DAY_MS)).usd
-}
-
-/** `61.2 % of the audited requests; 63.0 % at evidence 20, now 3.1 after 2210 requests` */
-export const coverageText = (
-  { coverage, next }: BorderReport,
-  decidingCapital: string
-): string | null => {
-  if (coverage === null) return null
-  const present = `${percent(coverage)} of the audited requests`
-  if (next === null) return present
-  const { pairs, capital } = next.evidence
-  return (
-    `${present}; ${percent(next.coverage)} at evidence ${decidingCapital}, now ${capitalText(capital)} ` +
-    `after ${pairs} requests`
-  )
 }
 
 /** Why a state was entered, and what a person said of it; '' where neither is known. */

@@ -5,6 +5,13 @@ export type Tone = 'good' | 'waits' | 'bad' | 'plain'
 /** A text, with the colour that repeats what its words say; a record that an example stands in has a link on the page. */
 export type FactCell = string | { tone: Tone; text: string }
 
+/** A figure with its name. */
+export interface Fact {
+  name: string
+  value: string
+  note: string
+}
+
 export interface FactTable {
   /** what the rows are; the terminal leaves it out */
   caption: string

@@ -52,6 +52,9 @@ const report = (changes: Partial<RolloutReport> = {}): Promise<void> =>
 
 const LOST = exampleEvidence({ losses: 21, rollback: Math.log(395), step: -10 })
 
+const LOST_TEXT =
+  'rolled back: it disagrees with the upstream in 21 of 160 conversations, 13.1 % (0.3 % to 8.2 %); the limit is 5.0 %; evidence 395'
+
 const goLiveFirst = async (): Promise<void> => {
   await goLive(store, LIVE, CONTEXT)
 }
@@ -93,7 +96,7 @@ describe('watch', () => {
       'canary 5 % no figures yet',
       'canary 5 % pairs 160 loss 2.5 % rollback 0.05 step 2.2',
       'canary 5 % pairs 160 loss 13.1 % rollback 395 step 0.00',
-      'retired: rolled back: it disagrees',
+      `retired: ${LOST_TEXT}`,
     ])
   })
 
@@ -104,8 +107,8 @@ describe('watch', () => {
     await retire(store, await live(), REPLACED, CONTEXT)
     expect(await watched.ended).toBe(0)
     expect(watched.lines().map((line) => JSON.parse(line) as object)).toMatchObject([
-      { state: 'live', stage: 'canary 5 %', next: 'canary 25 %', mayStep: false, report: null },
-      { state: 'retired', stage: null, reason: REPLACED },
+      { id: LIVE.id, state: { name: 'live', stage: FIRST }, rollout: null },
+      { id: LIVE.id, state: { name: 'retired', reason: REPLACED } },
     ])
   })
 
@@ -134,8 +137,9 @@ describe('watch', () => {
     const { code, stdout } = await running
     expect(code).toBe(0)
     const frames = stdout.split('\r\u001b[J')
-    expect(frames[1]).toContain('stage       [canary 5 %] → canary 25 % → full\n')
-    expect(frames.at(-1)).toContain('next        retired: replaced by internalization-2\n')
+    expect(frames[1]).toContain('Now it is asked for 5 % of the requests.')
+    expect(frames[1]).toContain('Evidence for a rollback')
+    expect(frames.at(-1)).toContain('A newer internalization replaced it.')
     expect(frames.at(-1)).toMatch(/UTC; Ctrl\+C ends this view\n$/)
     const wide = frames.flatMap((frame) => frame.split('\n')).filter((line) => line.length > 80)
     expect(wide).toEqual([])
@@ -153,11 +157,10 @@ describe('promote, of a live internalization', () => {
     await goLiveFirst()
     await report()
     const refused = await run('promote', TEMPLATE.version)
-    expect(refused).toMatchObject({
-      code: 4,
-      stderr:
-        'promptintern: the evidence is 2.2 after 128 conversations, and 20 is needed: wait, or use --now\n',
-    })
+    expect(refused.code).toBe(4)
+    expect(refused.stderr).toContain(
+      'the evidence is 2.2 after 128 conversations of this stage, and 20 is needed. Wait for more audited requests, or decide without this evidence: --now'
+    )
     const { code, stdout } = await run('promote', TEMPLATE.version, '--now')
     expect({ code, stdout }).toEqual({
       code: 0,
@@ -180,7 +183,7 @@ describe('promote, of a live internalization', () => {
     })
     const { code, stderr } = await run('promote', TEMPLATE.version)
     expect(code).toBe(4)
-    expect(stderr).toContain(`20 is needed; ${waitsFor.join('; ')}: wait, or use --now`)
+    expect(stderr).toContain(`20 is needed; ${waitsFor.join('; ')}. Wait`)
     expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
       `live, canary 5 %; ${waitsFor.join('; ')}`
     )
@@ -197,26 +200,27 @@ describe('promote, of a live internalization', () => {
     // the worker has not looked at the new stage yet
     const again = await run('promote', TEMPLATE.version)
     expect(again.code).toBe(4)
-    expect(again.stderr).toContain('the evidence is 1 after 0 conversations, and 20 is needed')
+    expect(again.stderr).toContain('no audited request of this stage yet')
   })
 
   it('can be decided before the worker has made figures', async () => {
     await goLiveFirst()
-    expect((await run('promote', TEMPLATE.version)).stderr).toContain('after 0 conversations')
+    expect((await run('promote', TEMPLATE.version)).stderr).toContain('no audited request')
     expect((await run('promote', TEMPLATE.version, '--now')).code).toBe(0)
     expect(await stateNow()).toMatchObject({
       stage: { share: 0.25, before: { pairs: 0 } },
     })
   })
 
-  it('is refused in the last stage, also with --now', async () => {
+  it('changes nothing in the last stage, also with --now', async () => {
     await goLive(store, LIVE, { ...CONTEXT, rollout: AT_ONCE })
-    const { code, stderr } = await run('promote', TEMPLATE.version, '--now')
-    expect({ code, stderr }).toEqual({
-      code: 4,
-      stderr:
-        'promptintern: internalization 7b0fbb0e is already in the last stage of its rollout, full\n',
+    const before = await stateNow()
+    const { code, stdout } = await run('promote', TEMPLATE.version, '--now')
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `template ${SHORT} (${NAME}) is live, full\n`,
     })
+    expect(await stateNow()).toEqual(before)
   })
 })
 
@@ -227,7 +231,7 @@ describe('promote with a share', () => {
     const larger = await run('promote', TEMPLATE.version, '--share', '0.6')
     expect(larger).toMatchObject({ code: 4, stderr: expect.stringContaining('--now') as string })
     const same = await run('promote', TEMPLATE.version, '--share', '0.5')
-    expect(same.stderr).toContain('is already in this stage, canary 50 %')
+    expect(same.stdout).toContain('is live, canary 50 %')
     const { stdout } = await run('promote', TEMPLATE.version, '--share', '0.1')
     expect(stdout).toContain('enters canary 10 %')
     expect(await stateNow()).toMatchObject({ stage: { share: 0.1 } })
@@ -242,8 +246,8 @@ describe('pause', () => {
       `template ${SHORT} (${NAME}) is live, paused\n`
     )
     const view = await run('watch', TEMPLATE.version, '--once')
-    expect(view.stdout).toContain('[paused] canary 5 % → canary 25 % → full')
-    expect(view.stdout).toContain(`canary 5 %: promptintern promote ${SHORT}`)
+    expect(view.stdout).toContain('When it is resumed, it is asked for 5 % of the requests.')
+    expect(view.stdout).toContain(`to end the pause, run: promptintern promote ${SHORT}`)
     expect((await run('status')).stdout).toContain('live, paused')
     const shown = (await run('template', TEMPLATE.version)).stdout
     expect(shown).toContain(`to end the pause, run: promptintern promote ${SHORT}`)
@@ -318,8 +322,8 @@ describe('template', () => {
     ).toBe(
       [
         '  AT canary 5 %, by worker',
-        '  AT canary 25 %, by cli: 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2; the team agrees',
-        '  AT retired, by worker: rolled back: it disagrees',
+        '  AT canary 25 %, by cli: it disagrees with the upstream in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2; the team agrees',
+        `  AT retired, by worker: ${LOST_TEXT}`,
         '',
       ].join('\n')
     )

@@ -613,7 +613,7 @@ describe('a live route', () => {
       return page.view(VIEW)
     }
     const compared = await show(exampleFeedback())
-    expect(compared).toContain('Difference: +3.9 points (-4.1 to +11.9).')
+    expect(compared).toContain('of 3,811 audited ones: +3.9 points (-4.1 to +11.9).')
     expect(compared).toContain('About 340,000 more rated conversations are needed')
     // the picture is of the audited side's 4.1 % and the interval of the difference
     expect(compared).toContain(
@@ -621,7 +621,7 @@ describe('a live route', () => {
     )
     const unsure = await show(noFeedback({ lora: 3, audit: 0 }))
     expect(unsure).toContain('Not enough yet: no conversation of the audited side is rated.')
-    expect(unsure).not.toContain('Difference:')
+    expect(unsure).not.toContain(' points (')
   })
 
   it('shows what became of its newest requests, in words', async () => {

@@ -1,6 +1,6 @@
 /** Why an internalization was rejected, in words: by the gate's own verdicts and the worker's own refusals. */
 import { describe, expect, it } from 'vitest'
-import { sayRejection } from '../../src/admin/page/internalization/say/say-rejection.ts'
+import { sayState } from '../../src/views/say-state.ts'
 import { decide, type GateInput, type HeldOutRow, type Verdict } from '../../src/core/gate/gate.ts'
 import type {
   Internalization,
@@ -8,7 +8,8 @@ import type {
 } from '../../src/core/internalization/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { reasonOf, saidBy } from '../../src/core/reason.ts'
-import { exampleApproved } from '../kit/records/examples.ts'
+import { exampleApproved, exampleInternalization } from '../kit/records/examples.ts'
+import { STAGED } from '../kit/records/rollout.ts'
 import { orderRecord } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness, type HarnessOptions } from '../worker/harness.ts'
 import { askedToday, heldOutRow } from '../kit/records/held-out-row.ts'
@@ -32,10 +33,22 @@ const verdictOf = (rows: HeldOutRow[], options: Partial<GateInput> = {}): Verdic
 
 const NOT_ENOUGH = verdictOf(rowsOf(1000, (i) => ({ agrees: i % 5 > 0 })))
 
+/** What the page says of a rejected one. */
+const rejection = (row: Internalization) =>
+  sayState({
+    row,
+    model: 'gpt-4o-mini',
+    rollout: STAGED,
+    report: null,
+    progress: null,
+    by: 'worker',
+  })
+
 const said = (verdict: Verdict, plan: Internalization['plan'] = null) => {
   expect(verdict.verdict).toBe('reject')
   const { reason } = verdict
-  const { says, ...more } = sayRejection({ verdict, plan }, { name: 'rejected', reason })
+  const state = { name: 'rejected', reason } as const
+  const { says, ...more } = rejection(exampleApproved('a', { verdict, plan, state }))
   return { code: reason.code, says: says.join(' '), ...more }
 }
 
@@ -160,7 +173,7 @@ describe('a refusal before training', () => {
     expect([row.state.name, row.verdict]).toEqual(['rejected', null])
     const { state } = row
     if (state.name !== 'rejected') throw new Error(state.name)
-    return { code: state.reason.code, ...sayRejection(row, state) }
+    return { code: state.reason.code, ...rejection(row) }
   }
 
   const UNCHECKED = {
@@ -195,13 +208,13 @@ describe('a refusal before training', () => {
 describe('a rejection by a person', () => {
   it('is called one, whatever words the reason has', () => {
     const reason = saidBy('too few to train on, and the answers are free text')
-    const { says } = sayRejection({ verdict: null, plan: null }, { name: 'rejected', reason })
+    const { says } = rejection(exampleInternalization('a', { state: { name: 'rejected', reason } }))
     expect(says).toEqual(['A person rejected it.'])
   })
 
   it('who had records forgotten is told that', () => {
     const reason = reasonOf('forgotten', {})
-    const { says } = sayRejection({ verdict: null, plan: null }, { name: 'rejected', reason })
+    const { says } = rejection(exampleInternalization('a', { state: { name: 'rejected', reason } }))
     expect(says[0]).toContain('forgotten')
   })
 })

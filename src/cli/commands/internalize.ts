@@ -27,6 +27,8 @@ import { print, writeError, type OutputOptions, type Screen } from '../output.ts
 import { internalizationTitle, readTitles, type Titles } from '../titles.ts'
 import { planRulesText, verdictText } from '../verdict-text.ts'
 import { populationLines } from '../../views/say-population.ts'
+import { internalizationView } from '../../views/internalization.ts'
+import { stateWords } from '../../views/say-state.ts'
 import { visibleName } from '../../visible-text.ts'
 import { itemAt } from '../../core/lists.ts'
 
@@ -112,7 +114,7 @@ const internalizeThere = async (
 const resultText = (row: Internalization, titles: Titles): string => {
   const { id, state, plan, verdict, templateVersion } = row
   return [
-    `${internalizationTitle({ id, templateVersion }, titles)}: ${state.name}`,
+    `${internalizationTitle({ id, templateVersion }, titles)}: ${stateWords(state)}`,
     ...(plan === null
       ? []
       : [...populationLines(plan.population).map(visibleName), ...planRulesText(plan)]),
@@ -132,11 +134,12 @@ interface InternalizeOptions extends OutputOptions {
 
 const titled = async (store: Store, row: Internalization) => ({
   row,
+  view: await internalizationView(store, row),
   titles: await readTitles(store),
 })
 
 const internalize = async (version: string, options: InternalizeOptions): Promise<void> => {
-  const { row, titles } = await withWorker({
+  const { row, view, titles } = await withWorker({
     needsEngine: true,
     check: (store) => templateOf(store, version),
     here: async (here) =>
@@ -146,10 +149,8 @@ const internalize = async (version: string, options: InternalizeOptions): Promis
       return titled(there.store, await internalizeThere(there, version, options.reason))
     },
   })
-  const { id, state, plan, verdict } = row
-  const { population = null, holdout = null, earlierTries = null } = plan ?? {}
-  if (options.json) print({ id, state, population, holdout, earlierTries, verdict })
-  else print(resultText(row, titles))
+  const { state } = row
+  print(options.json ? view : resultText(row, titles))
   if (state.name === 'failed' || state.name === 'rejected')
     throw new PrintedResult(EXIT.notAccepted)
 }

@@ -16,10 +16,11 @@ import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
-import { liveRollouts } from '../rollout/rollout-of.ts'
 import { followersText, readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
-import { PAYS, stateName, stateText } from '../state-text.ts'
+import { PAYS, stateText } from '../state-text.ts'
+import { rolloutProgress, rolloutReports } from '../../lifecycle/rollout-report.ts'
+import { stateWords } from '../../views/say-state.ts'
 import { internalizationSummary } from '../../views/internalization.ts'
 import { templateSummaries, type ViewDeps } from '../../views/template.ts'
 
@@ -44,16 +45,11 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   return [...tenants.values()]
 }
 
-interface StatusOptions {
-  rollout: RolloutSettings
-  retiresOn: RetiresOn
-}
-
-const collect = async ({ store, economics }: ViewDeps, { rollout, retiresOn }: StatusOptions) => {
+const collect = async ({ store, economics }: ViewDeps, retiresOn: RetiresOn) => {
   const internalizations = await store.internalizations.list()
   const listed = await store.templates.list()
   const summaries = await templateSummaries({ store, economics }, listed)
-  const rollouts = await liveRollouts(store, internalizations, rollout)
+  const reports = new Map(await rolloutReports(store))
   const followers = followersOf(listed, internalizations)
   const templates = summaries.map((summary) => ({
     ...summary,
@@ -65,7 +61,7 @@ const collect = async ({ store, economics }: ViewDeps, { rollout, retiresOn }: S
         modelsLeftOut: row.plan?.population.modelsLeftOut ?? [],
         // before the verdict: what its proof will cost
         judge: row.verdict === null ? (row.plan?.judge ?? null) : null,
-        rollout: rollouts.get(row.id) ?? null,
+        rollout: row.state.name === 'live' ? (reports.get(row.id) ?? null) : null,
       })),
   }))
   const progress = await Promise.all(
@@ -88,7 +84,7 @@ type CollectedTemplate = Collected['templates'][number]
 
 const newestState = ({ internalizations }: CollectedTemplate): string => {
   const newest = internalizations.at(-1)
-  return newest === undefined ? 'watching' : stateName(newest.state)
+  return newest === undefined ? 'watching' : stateWords(newest.state)
 }
 
 const templatesText = ({ templates }: Collected, titles: Titles): string => {
@@ -110,7 +106,11 @@ const templatesText = ({ templates }: Collected, titles: Titles): string => {
 }
 
 /** What a person should know or do about a template; nothing for most. */
-const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Titles): string[] => {
+const remarksOf = (
+  { version, internalizations }: CollectedTemplate,
+  titles: Titles,
+  settings: RolloutSettings
+): string[] => {
   const [id, title] = [titles.id(version), titles.title(version)]
   const newest = internalizations.at(-1)
   if (newest === undefined) return []
@@ -120,9 +120,10 @@ const remarksOf = ({ version, internalizations }: CollectedTemplate, titles: Tit
     .flatMap(({ state, rollout }) => {
       if (state.name === 'approval')
         return [`${title} waits for approval: promptintern promote ${id}`]
-      const text = stateText(state, rollout)
-      const isInTable = text === stateName(newest.state)
-      const command = rollout?.progress?.mayStep ? `: promptintern promote ${id}` : ''
+      const text = stateText(state, rollout, settings)
+      const isInTable = text === stateWords(newest.state)
+      const mayStep = rolloutProgress({ state }, rollout, settings)?.mayStep === true
+      const command = mayStep ? `: promptintern promote ${id}` : ''
       return isInTable ? [] : [`${title} ${text}${command}`]
     })
   const judge =
@@ -154,13 +155,7 @@ const status = (options: OutputOptions): Promise<void> =>
     const titles = await readTitles(store)
     const economics = await openStoreEconomics(store, config)
     const retiresOn = await readRetiresOn(store, await loadPrices(config))
-    const collected = await collect(
-      { store, economics },
-      {
-        rollout: config.rollout,
-        retiresOn,
-      }
-    )
+    const collected = await collect({ store, economics }, retiresOn)
     if (options.json) return print(collected)
     const tenants = table(
       [
@@ -175,7 +170,7 @@ const status = (options: OutputOptions): Promise<void> =>
     )
     const retirements = retirementLines(collected, titles)
     const remarks = collected.templates.flatMap((row) => [
-      ...remarksOf(row, titles),
+      ...remarksOf(row, titles, config.rollout),
       ...followLines(row, titles),
     ])
     print(

@@ -1,53 +1,9 @@
-/** Reads the rollout of a live internalization, and the internalization that a command means. */
-import type { CoverageStep } from '../../core/internalization/coverage-steps.ts'
+/** The internalization that a command means. */
 import type { Internalization } from '../../core/internalization/internalization.ts'
-import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { shortId } from '../../core/template/name.ts'
 import { AppError } from '../../errors.ts'
 import { findInternalization, findTemplate } from '../../lifecycle/find.ts'
-import {
-  readRolloutReport,
-  rolloutProgress,
-  routeSteps,
-  type RolloutProgress,
-  type RolloutReport,
-} from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
-
-export interface Rollout {
-  /** null when the internalization is not live */
-  progress: RolloutProgress | null
-  /** null before the worker has made one */
-  report: RolloutReport | null
-  /** how much it has answered, and why */
-  coverageSteps: CoverageStep[]
-}
-
-export const rolloutOf = async (
-  store: Store,
-  internalization: Internalization,
-  settings: Pick<RolloutSettings, 'stages'>
-): Promise<Rollout> => {
-  const report = await readRolloutReport(store, internalization.id)
-  const history = await store.internalizations.history(internalization.id)
-  return {
-    progress: rolloutProgress(internalization, report, settings),
-    report,
-    coverageSteps: routeSteps(internalization, history),
-  }
-}
-
-/** @returns by id, of those that are live */
-export const liveRollouts = async (
-  store: Store,
-  internalizations: readonly Internalization[],
-  settings: Pick<RolloutSettings, 'stages'>
-): Promise<Map<string, Rollout>> => {
-  const rollouts = new Map<string, Rollout>()
-  for (const row of internalizations)
-    if (row.state.name === 'live') rollouts.set(row.id, await rolloutOf(store, row, settings))
-  return rollouts
-}
 
 type StateName = Internalization['state']['name']
 

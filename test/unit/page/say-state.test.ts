@@ -1,8 +1,8 @@
 /** Where an internalization stands, in the words that a person reads first. */
 import { reasonOf, saidBy } from '../../../src/core/reason.ts'
 import { describe, expect, it } from 'vitest'
-import { sayApproval, sayLoss } from '../../../src/admin/page/internalization/say/say-rollout.ts'
-import { sayState, type Situation } from '../../../src/admin/page/internalization/say/say-state.ts'
+import { sayApproval, sayLoss } from '../../../src/views/say-rollout.ts'
+import { sayState, type Situation } from '../../../src/views/say-state.ts'
 import { verdictLines } from '../../../src/views/say-verdict.ts'
 import { decide } from '../../../src/core/gate/gate.ts'
 import type {

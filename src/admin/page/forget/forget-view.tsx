@@ -7,7 +7,7 @@ import { forget, type ForgetReport, type Learned } from '../../../lifecycle/forg
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../../../views/format.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../links.tsx'
-import { STATE_WORDS } from '../parts/state.tsx'
+import { STATE_WORDS } from '../../../views/say-state.ts'
 import { numbers, Table } from '../parts/table.tsx'
 import { templateNames } from '../../../lifecycle/find.ts'
 import type { BodyData } from 'hono/utils/body'

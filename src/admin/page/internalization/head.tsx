@@ -10,7 +10,7 @@ import { StateBadge } from '../parts/state.tsx'
 import { Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
 import { liveAgreement, promiseOf, standingOf, type Agreement } from '../../../views/say-verdict.ts'
-import { sayState } from './say/say-state.ts'
+import { sayState } from '../../../views/say-state.ts'
 
 interface HeadProps {
   facts: InternalizationFacts

@@ -6,7 +6,7 @@ import type {
 } from '../../../core/internalization/internalization.ts'
 import { changeText } from '../../../lifecycle/rollout-report.ts'
 import { Time } from '../parts/figures.tsx'
-import { stateWords } from '../parts/state.tsx'
+import { stateWords } from '../../../views/say-state.ts'
 import { Table } from '../parts/table.tsx'
 import { Text } from '../parts/text.tsx'
 

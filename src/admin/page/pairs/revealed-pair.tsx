@@ -1,8 +1,8 @@
 /** An audited request with both answers, when a person may know whose they are. */
-import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
+import type { Rating } from '../../../core/rollout/pair.ts'
 import type { ShownPair } from '../../../lifecycle/ratings/rating.ts'
 import { Badge, Time } from '../parts/figures.tsx'
-import type { Tone } from '../../../views/facts.ts'
+import { outcomeName, PAIR_WORDS } from '../../../views/say-rollout.ts'
 import { percent } from '../../../views/format.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'
 import { reasonText } from '../parts/reason-text.ts'
@@ -14,34 +14,6 @@ export const DELETED = 'This text was deleted from the log.'
 /** Address of an answer of a pair as plain text. @param path of the internalization */
 export const wholeAnswer = (path: string, place: number, name: 'a' | 'b'): string =>
   `${path}/pairs/${place}/${name}.txt`
-
-const OUTCOMES: Record<PairOutcome, { tone: Tone; name: string }> = {
-  agreed: { tone: 'good', name: 'agrees' },
-  disagreed: { tone: 'bad', name: 'disagrees' },
-  'upstream-differs': {
-    tone: 'plain',
-    name: 'disagrees; a second answer of the upstream differs, too',
-  },
-  'second-agrees': { tone: 'good', name: 'disagrees, and a second answer of the upstream agrees' },
-  'draft-agreed': { tone: 'plain', name: 'agrees, but was not sure enough to be sent' },
-  'draft-disagreed': { tone: 'plain', name: 'disagrees, and was not sure enough to be sent' },
-  withheld: { tone: 'plain', name: 'one that the route no longer gives to such a request' },
-  fallback: { tone: 'plain', name: 'none' },
-  refused: { tone: 'bad', name: 'the upstream refused the next turn' },
-  unusable: { tone: 'plain', name: 'no pair' },
-}
-
-/** Of a judged route: the judge says what agrees. */
-const JUDGED_NAMES: Partial<Record<PairOutcome, string>> = {
-  agreed: 'the judge accepts it',
-  disagreed: 'the judge rejects it',
-  'upstream-differs': 'the judge rejects it, and also a second answer of the upstream',
-  'second-agrees': 'the judge accepts it, and rejects a second answer of the upstream',
-  unusable: 'no pair, or no word of the judge',
-}
-
-export const outcomeName = (outcome: PairOutcome, isJudged: boolean): string =>
-  (isJudged ? JUDGED_NAMES[outcome] : undefined) ?? OUTCOMES[outcome].name
 
 const ratingText = (rating: Rating, model: string): string =>
   ({
@@ -95,7 +67,7 @@ const Facts = ({ revealed, model, isJudged }: FactsProps) => {
   ]
   return (
     <p>
-      <Badge tone={OUTCOMES[outcome].tone}>{outcomeName(outcome, isJudged)}</Badge>{' '}
+      <Badge tone={PAIR_WORDS[outcome].tone}>{outcomeName(outcome, isJudged)}</Badge>{' '}
       {reason !== null && <Line text={`${reasonText(reason)}; `} />}
       {facts.join(', ')}
     </p>

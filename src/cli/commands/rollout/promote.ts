@@ -1,60 +1,23 @@
-import { capitalText } from '../../../core/rollout/evidence-text.ts'
 import { Command } from 'commander'
-import type { Config } from '../../../config/config.ts'
 import {
   liveStageOf,
   verdictOf,
   type Internalization,
 } from '../../../core/internalization/internalization.ts'
-import { isMore, stageName } from '../../../core/rollout/stages.ts'
-import { shortId } from '../../../core/template/name.ts'
-import { AppError } from '../../../errors.ts'
-import { approve, type Approval } from '../../../lifecycle/approve.ts'
+import { stageName } from '../../../core/rollout/stages.ts'
+import { approve } from '../../../lifecycle/approve.ts'
 import { stageEntered } from '../../../core/internalization/change-reason.ts'
-import { reasonText, sayReason } from '../../../core/reasons/say-reason.ts'
-import type { Store } from '../../../store/store.ts'
+import { sayReason } from '../../../core/reasons/say-reason.ts'
 import { withStore } from '../../context.ts'
 import { noteText, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
-import { chosen, rolloutOf, type Rollout } from '../../rollout/rollout-of.ts'
+import { chosen } from '../../rollout/rollout-of.ts'
 import { readTitles } from '../../titles.ts'
 
 interface PromoteOptions extends OutputOptions {
   now?: boolean
   share?: number
   reason?: string
-}
-
-const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError => {
-  const { stagePairs, step } = progress?.evidence ?? { stagePairs: 0, step: 0 }
-  const needed = report?.stepCapital ?? rollout.stepCapital
-  const missing = [
-    `the evidence is ${capitalText(step)} after ${stagePairs} conversations, and ${needed} is needed`,
-    ...(progress?.waitsFor ?? []).map(reasonText),
-  ]
-  return new AppError('invalid-state', `${missing.join('; ')}: wait, or use --now`)
-}
-
-/** @throws AppError `invalid-state` without the evidence for the stage, and where it is there already */
-const checkStep = async (
-  store: Store,
-  row: Internalization,
-  config: Config,
-  { isForced, share }: Approval
-): Promise<void> => {
-  const rollout = await rolloutOf(store, row, config.rollout)
-  // the approval has its own words for a pause
-  if (rollout.progress === null || rollout.progress.stage.isPaused) return
-  const { stage, next, mayStep } = rollout.progress
-  const isLast = share === undefined && next === null
-  if (isLast || share === stage.share)
-    throw new AppError(
-      'invalid-state',
-      `internalization ${shortId(row.id)} is already in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
-        stageName(stage)
-    )
-  const isLess = share !== undefined && !isMore(share, stage)
-  if (!isLess && !mayStep && !isForced) throw tooEarly(rollout, config)
 }
 
 const resultText = (row: Internalization, title: string, wasLive: boolean): string => {
@@ -68,13 +31,10 @@ const resultText = (row: Internalization, title: string, wasLive: boolean): stri
 }
 
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
-  withStore(async (store, config) => {
+  withStore(async (store, { rollout }) => {
     const row = await chosen(store, wanted, ['approval', 'live'])
     const approval = { isForced: options.now === true, share: options.share }
-    // one that is not live needs no evidence
     const wasLive = row.state.name === 'live'
-    if (wasLive && options.share !== 0) await checkStep(store, row, config, approval)
-    const { rollout } = config
     const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
     const live = await approve(store, row, approval, context)
     if (options.json) return print(live)

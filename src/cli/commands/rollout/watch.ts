@@ -4,16 +4,21 @@ import type { Internalization } from '../../../core/internalization/internalizat
 import { shortId } from '../../../core/template/name.ts'
 import { AppError } from '../../../errors.ts'
 import type { Store } from '../../../store/store.ts'
-import { withStore } from '../../context.ts'
+import { internalizationOf, withStore } from '../../context.ts'
 import { PrintedResult } from '../../exit-code.ts'
 import { EXIT } from '../../../process/exit.ts'
-import { print, secondText, width, writeOut, type OutputOptions } from '../../output.ts'
+import { print, secondText, wrapped, writeOut, type OutputOptions } from '../../output.ts'
 import { createRepaint } from '../../rollout/repaint.ts'
 import { chosen, OF_LIVE } from '../../rollout/rollout-of.ts'
-import { rolloutJson, rolloutLine, rolloutText, timedLine } from '../../rollout/rollout-text.ts'
-import { viewRollout, type ReadView, type RolloutView } from '../../rollout/rollout-view.ts'
+import {
+  rolloutLine,
+  rolloutText,
+  timedLine,
+  type ShownRollout,
+} from '../../rollout/rollout-text.ts'
 import { whileHeard } from '../../stop-signal.ts'
 import { readTitles, type Titles } from '../../titles.ts'
+import { internalizationView } from '../../../views/internalization.ts'
 
 interface WatchOptions extends OutputOptions {
   once?: boolean
@@ -21,7 +26,7 @@ interface WatchOptions extends OutputOptions {
 
 const POLL_MS = 1_000
 
-type Show = (view: RolloutView) => void
+type Show = (rollout: ShownRollout) => void
 
 /** @throws AppError `not-found`; `invalid-state` when it was never live */
 const rolledOut = async (
@@ -41,54 +46,69 @@ const rolledOut = async (
 }
 
 /** Calls for a text only where it is another one than before. */
-const onChange = (textOf: (view: RolloutView) => string, write: Show): Show => {
+const onChange = (textOf: (rollout: ShownRollout) => string, write: Show): Show => {
   let last: string | null = null
-  return (view) => {
-    const text = textOf(view)
-    if (text !== last) write(view)
+  return (rollout) => {
+    const text = textOf(rollout)
+    if (text !== last) write(rollout)
     last = text
   }
 }
 
-const showOnce = (view: RolloutView, { json }: WatchOptions): void =>
-  print(json ? rolloutJson(view, Date.now()) : rolloutText(view, width()))
+const showOnce = (rollout: ShownRollout, { json }: WatchOptions): void =>
+  print(json ? rollout.view : rolloutText(rollout))
 
 /** Redraws on a terminal; elsewhere, and with `--json`, writes a line for each change. */
 const showAlways = ({ json }: WatchOptions): Show => {
   const { stdout } = process
   if (json)
     return onChange(
-      ({ state, report }) => JSON.stringify([state, report]),
-      (view) => writeOut(`${JSON.stringify(rolloutJson(view, Date.now()))}\n`)
+      ({ view: { state, rollout } }) => JSON.stringify([state, rollout]),
+      ({ view }) => writeOut(`${JSON.stringify(view)}\n`)
     )
   if (stdout.isTTY !== true)
-    return onChange(rolloutLine, (view) => writeOut(`${timedLine(view, Date.now())}\n`))
+    return onChange(
+      ({ view, settings }) => rolloutLine(view, settings),
+      ({ view, settings }) => writeOut(`${timedLine(view, settings, Date.now())}\n`)
+    )
   const repaint = createRepaint(stdout)
-  return (view) =>
-    repaint(`${rolloutText(view, width())}\n\n${secondText(Date.now())} UTC; Ctrl+C ends this view`)
+  return (rollout) =>
+    repaint(
+      wrapped(`${rolloutText(rollout)}\n\n${secondText(Date.now())} UTC; Ctrl+C ends this view`)
+    )
 }
 
-/** Shows the rollout until it is over, or until the signal aborts. @returns the last view */
-const follow = async (read: ReadView, show: Show, signal: AbortSignal): Promise<RolloutView> => {
+/** Shows the rollout until it is over, or until the signal aborts. @returns the last one */
+const follow = async (
+  read: () => Promise<ShownRollout>,
+  show: Show,
+  signal: AbortSignal
+): Promise<ShownRollout> => {
   for (;;) {
-    const view = await read()
-    show(view)
-    if (view.state.name === 'retired' || signal.aborted) return view
+    const rollout = await read()
+    show(rollout)
+    if (rollout.view.state.name === 'retired' || signal.aborted) return rollout
     // an abort ends the wait
     await delay(POLL_MS, undefined, { signal }).catch(() => {})
-    if (signal.aborted) return view
+    if (signal.aborted) return rollout
   }
 }
 
 const watch = (wanted: string, options: WatchOptions): Promise<void> =>
-  withStore(async (store, config) => {
+  withStore(async (store, { rollout: settings }) => {
     const titles = await readTitles(store)
-    const { id } = await rolledOut(store, wanted, titles)
-    const read = viewRollout({ store, id, titles, settings: config.rollout })
-    let view: RolloutView
-    if (options.once) showOnce((view = await read()), options)
-    else view = await whileHeard((signal) => follow(read, showAlways(options), signal))
-    if (view.state.name === 'retired' && view.state.evidence !== undefined)
+    const { id, templateVersion: version } = await rolledOut(store, wanted, titles)
+    const model = (await store.templates.get(version))?.model ?? 'the upstream'
+    const shown = { id: titles.id(version), title: titles.title(version) }
+    const read = async (): Promise<ShownRollout> => {
+      const view = await internalizationView(store, await internalizationOf(store, id))
+      return { view, shown, model, settings }
+    }
+    let last: ShownRollout
+    if (options.once) showOnce((last = await read()), options)
+    else last = await whileHeard((signal) => follow(read, showAlways(options), signal))
+    const { state } = last.view
+    if (state.name === 'retired' && state.evidence !== undefined)
       throw new PrintedResult(EXIT.notAccepted)
   })
 
@@ -100,5 +120,5 @@ export const watchCommand = (): Command =>
     )
     .argument('<template>', OF_LIVE)
     .option('--once', 'show the present state and end')
-    .option('--json', 'print JSON: an object for each change')
+    .option('--json', 'print JSON: the internalization, as the admin API has it, for each change')
     .action(watch)

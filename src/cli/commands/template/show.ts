@@ -16,14 +16,19 @@ import { slotsOf, type Segment, type Slot, type Template } from '../../../core/t
 import { minuteText } from '../../../core/days.ts'
 import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
-import { readyFor, changeText } from '../../../lifecycle/rollout-report.ts'
+import {
+  changeText,
+  rolloutProgress,
+  rolloutReports,
+  type RolloutReport,
+} from '../../../lifecycle/rollout-report.ts'
 import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
 import { cacheText } from '../../scan/words.ts'
 import { formText, type ShownForm } from '../../form-text.ts'
 import { percent, print, table, type OutputOptions } from '../../output.ts'
-import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
+import { stepTexts } from '../../rollout/rollout-text.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
 import { internalizationView } from '../../../views/internalization.ts'
 import { templateView, type TemplateView, type ViewDeps } from '../../../views/template.ts'
@@ -32,6 +37,12 @@ import { judgedText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 import { compact } from '../../../core/lists.ts'
+
+interface Rollouts {
+  /** by internalization */
+  reports: ReadonlyMap<string, RolloutReport>
+  settings: RolloutSettings
+}
 
 interface RolloutHistory {
   id: string
@@ -138,7 +149,7 @@ const earlyTexts = (early: EarlyAnswers | null): string[] => {
 
 const internalizationsText = (
   rows: Internalization[],
-  rollouts: ReadonlyMap<string, Rollout>,
+  { reports, settings }: Rollouts,
   form: ShownForm | null
 ): string => {
   if (rows.length === 0) return 'no internalization'
@@ -151,7 +162,7 @@ const internalizationsText = (
       return [
         shortId(id),
         tryOf(row)?.exchanges ?? '',
-        stateText(state, rollouts.get(id)),
+        stateText(state, reports.get(id) ?? null, settings),
         winner === undefined ? '' : percent(winner.coverage),
         winner === undefined ? '' : agreementText(winner),
       ]
@@ -169,23 +180,22 @@ const internalizationsText = (
 
 const nextStep = (
   template: string,
-  newest: Internalization | undefined,
-  rollouts: ReadonlyMap<string, Rollout>
+  rows: Internalization[],
+  { reports, settings }: Rollouts
 ): string[] => {
+  const newest = rows.at(-1)
   if (newest === undefined) return [`to train it now, run: promptintern internalize ${template}`]
   if (newest.state.name === 'approval')
     return [
       `to compare its answers, run: promptintern template ${template} --examples`,
       `to make it live, run: promptintern promote ${template}`,
     ]
-  const [ready] = [...rollouts.values()].flatMap(
-    ({ progress }) => (progress && readyFor(progress)) ?? []
-  )
-  const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
+  const live = rows.filter(({ state }) => state.name === 'live')
   return compact([
-    rollouts.size !== 0 && `to watch its rollout, run: promptintern watch ${template}`,
-    isPaused && `to end the pause, run: promptintern promote ${template}`,
-    ready !== undefined && `for ${stageName(ready)}, run: promptintern promote ${template}`,
+    live.length > 0 && `to watch its rollout, run: promptintern watch ${template}`,
+    ...live.flatMap((row) =>
+      stepTexts(template, rolloutProgress(row, reports.get(row.id) ?? null, settings))
+    ),
   ])
 }
 
@@ -218,7 +228,7 @@ const collect = async (
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     internalizations,
     terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
-    rollouts: await liveRollouts(store, internalizations, settings),
+    rollouts: { reports: new Map(await rolloutReports(store)), settings },
     form: await newestForm(store, internalizations),
     newest: judged === undefined ? null : await internalizationView(store, judged),
     histories: await historiesOf(store, internalizations),
@@ -283,7 +293,7 @@ const render = ({
     judged !== null && judgedText(judged, judged.spentUsd),
     ...earlyTexts(newest?.early ?? null),
     ...histories.map(historyText),
-    ...nextStep(titles.id(template.version), internalizations.at(-1), rollouts),
+    ...nextStep(titles.id(template.version), internalizations, rollouts),
   ]).join('\n\n')
 }
 

@@ -15,7 +15,7 @@ import { rolloutProgress, type RolloutReport } from '../../../../lifecycle/rollo
 import { internalizationPath } from '../../address.ts'
 import { Action, type ActionProps } from '../../parts/form.tsx'
 import { shortPercent, whole } from '../../../../views/format.ts'
-import { sayApproval, sayStage } from '../say/say-rollout.ts'
+import { sayApproval, sayStage } from '../../../../views/say-rollout.ts'
 import { ShareFields } from './share-fields.tsx'
 
 export interface ActionsProps {
