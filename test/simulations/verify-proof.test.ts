@@ -227,7 +227,7 @@ describe('a proof file', () => {
     const refused = judged(30)
     expect(refused.verdict).toMatchObject({
       verdict: 'reject',
-      reason: expect.stringMatching(/^the judge is not admitted: it rejects 30 of 200/),
+      reason: { code: 'judge-alarms', figures: { alarms: 30, pairs: 200 } },
     })
     expect(verifyProof(refused, accepting).holds).toBe(true)
   })
