@@ -231,7 +231,7 @@ describe('status', () => {
     const lines = (await print(['status'])).text.split('\n')
     expect(lines[0]).toMatch(/^template +name +requests +answered +state +pays$/)
     expect(lines[1]).toMatch(/^01234567 +a long label a.*… +\d+ +\d+ +\S/)
-    expect(lines[2]).toMatch(/^fedcba98 +\S.* +\d+ +\d+ +approval +\S+$/)
+    expect(lines[2]).toMatch(/^fedcba98 +\S.* +\d+ +\d+ +waits for a decision +\S+$/)
     expect(lines[3]).toBe('')
   })
 })
