@@ -107,8 +107,9 @@ describe('two workers', () => {
   it('advance an internalization each', async () => {
     const { harness, first, second } = await open('training')
     const { id } = await harness.newest()
-    // the other worker has the oldest one
-    await harness.store.leases.acquire(leaseOf(id), 'third', HOUR_MS)
+    // the one that prepared the folder holds it still
+    await pass(harness, LATER_MS)
+    expect(await harness.store.leases.acquire(leaseOf(id), 'third', HOUR_MS)).not.toBeNull()
     for (let rounds = 0; rounds < 5; rounds++) await harness.round(first)
     expect(await harness.state()).toBe('training')
     expect(await jobsByStage(harness)).toEqual([])
