@@ -21,14 +21,24 @@ export interface Target {
 const ticksPerSecond = (): number => Number(execFileSync('getconf', ['CLK_TCK']).toString())
 const TICKS_PER_SECOND = ticksPerSecond()
 
-/** User and system time of a process with all its threads, in microseconds (proc(5)). */
-const cpuMicrosOf = (pid: number): number => {
-  const fields = statFieldsOf(pid)
+/** User and system time of a target's processes, in microseconds (proc(5)). */
+export interface CpuTime {
+  /** of all threads */
+  all: number
+  /** of the threads that run an event loop and nothing beside it: no store, no garbage collection */
+  firstThread: number
+}
+
+const cpuMicrosOf = (pid: number, part: 'all' | 'first-thread'): number => {
+  const fields = statFieldsOf(pid, part)
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6
 }
 
-export const cpuMicros = (target: Target): number =>
-  target.pids().reduce((sum, pid) => sum + cpuMicrosOf(pid), 0)
+export const cpuTime = (target: Target): CpuTime => {
+  const sum = (part: 'all' | 'first-thread'): number =>
+    target.pids().reduce((total, pid) => total + cpuMicrosOf(pid, part), 0)
+  return { all: sum('all'), firstThread: sum('first-thread') }
+}
 
 const kilobytesOf = (pid: number, field: 'VmRSS' | 'VmHWM'): number => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
