@@ -176,7 +176,6 @@ const RULES: Record<string, Rule> = {
       'src/store/store.ts',
       'src/lifecycle',
       'src/savings/economics.ts',
-      'src/savings/announced-retirements.ts',
       'src/savings/caches.ts',
       'src/savings/base-model.ts',
       'src/savings/model-proof.ts',

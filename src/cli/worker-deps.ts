@@ -16,7 +16,6 @@ import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { engineCommandsOf } from '../worker/engine/commands.ts'
 import { createAsk, createReplay } from '../worker/replay.ts'
-import { createModelLists } from '../worker/retirements.ts'
 
 export interface WorkerParts {
   engine: Engine | null
@@ -50,7 +49,6 @@ export const workerDeps = (
   askUpstream: createAsk({ standard: config.upstream, upstreams, fetch }),
   judge: config.judge && { ...config.judge, rubric },
   checker: config.checker && openChecker(config.checker, { env: process.env, fetch }),
-  readModelLists: createModelLists({ standard: config.upstream, upstreams, fetch }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
   cacheRules: cacheRules(prices),
   priceOf: (model) => findPrice(prices, model),

@@ -98,20 +98,6 @@ export interface WebhookTarget {
   fetch: typeof fetch
 }
 
-/** The list of models of an upstream. */
-export interface ModelList {
-  host: string
-  /** @throws what a request throws */
-  list: () => Promise<string>
-  /** only the models that it marks as distillable; absent: it marks none */
-  marked?: () => Promise<string>
-  /** whether requests for the model go to the upstream */
-  isAsked: (model: string) => boolean
-}
-
-/** Of all upstreams. */
-export type ReadModelLists = () => ModelList[]
-
 export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, but detection runs */
@@ -133,8 +119,6 @@ export interface WorkerDeps {
   judge: JudgeSettings | null
   /** null: code is compared by its text alone */
   checker: Checker | null
-  /** null when the operator gave no upstream key */
-  readModelLists: ReadModelLists | null
   /** null: no events are sent */
   webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
@@ -143,7 +127,7 @@ export interface WorkerDeps {
   cacheRules: CacheRules
   /** null: none is known */
   priceOf: (model: string) => Price | null
-  /** by the prices, and in a lead also by what the upstreams announce */
+  /** by the prices */
   deprecatedOn: RetiresOn
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>

@@ -15,7 +15,6 @@ import { settleForgotten } from './forget.ts'
 import { createStarts } from './internalize/start.ts'
 import { createMayStart } from './internalize/would-pay.ts'
 import { promotionContext } from './internalize/internalize.ts'
-import { openRetirements } from './retirements.ts'
 import { claimOf, type WorkerLeases } from './leases.ts'
 import { LiveRoutes } from './rollout/watch-routes.ts'
 import { openWebhook } from './webhook/sender.ts'
@@ -80,8 +79,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   let caches: Caches = await openCaches(deps)
   const power = await access.openPower(deps)
   const starts = createStarts(deps, createMayStart(deps))
-  const retirements = await openRetirements(deps)
-  const routes = new LiveRoutes({ ...deps, deprecatedOn: retirements.on })
+  const routes = new LiveRoutes(deps)
   const prune = createPruning(deps, access)
 
   /** What was made of forgotten text is made anew. */
@@ -103,7 +101,6 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
       return { advanced: started || read > 0, isCaughtUp }
     },
     async prune() {
-      await retirements.step()
       if ((await prune()).isDetectorStale) await renew()
     },
     watch: (present) => routes.step(present),

@@ -180,22 +180,6 @@ describe('training on the answers of a model', () => {
     )
   })
 
-  it('needs no consent for a model that the list of its upstream marks, and for no other upstream', () => {
-    const marked = new Set(['grok-4', 'vendor/model'])
-    const router = createTrainingTerms({
-      standard: { baseUrl: 'https://openrouter.ai/api/v1' },
-      upstreams: [],
-      consent: [],
-    })
-    expect(saying(router, 'vendor/model', 'code')).toContain('TRAINING_CONSENT=openrouter.ai')
-    expect(router.whyNot('vendor/model', 'code', marked)).toBeNull()
-    expect(router.whyNot('vendor/model:free', 'code', marked)).not.toBeNull()
-    expect(termsText(router.of('vendor/model', 'code', marked)[0]!)).toContain(
-      'allow training on written answers: its list of models marks this one'
-    )
-    expect(saying(withConsent(), 'grok-4', 'label', marked)).toContain('forbid')
-  })
-
   it('shows a consent beside the terms, and names one that no upstream has', () => {
     const terms = withConsent('api.x.ai', 'api.xai')
     expect(termsText(terms.of('grok-4', 'json')[0]!)).toMatch(

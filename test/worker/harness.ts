@@ -115,7 +115,6 @@ export class WorkerHarness {
       askUpstream: null,
       judge: null,
       checker: null,
-      readModelLists: null,
       webhook: null,
       costUsd: () => null,
       cacheRules: cacheRules([]),

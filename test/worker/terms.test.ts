@@ -2,36 +2,23 @@
 import { reasonIn } from '../kit/records/examples.ts'
 import { describe, expect, it } from 'vitest'
 import { createTrainingTerms } from '../../src/core/terms/terms.ts'
-import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { saveAnnounced } from '../../src/savings/announced-retirements.ts'
 import { ORDERS } from '../kit/records/paint-orders.ts'
 import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
 
-const openWith = async (
-  change: (record: ExchangeRecord) => ExchangeRecord,
-  marked: string[] = []
-): Promise<WorkerHarness> => {
+const openLogged = async (): Promise<WorkerHarness> => {
   const harness = await open({ from: null })
-  await harness.log(ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map(change))
-  await saveAnnounced(harness.store, { at: harness.now, on: {}, marked })
+  await harness.log(ORDERS.slice(0, 2 * PLANNED_ROWS + 12))
   return harness
 }
-
-const asLogged = (record: ExchangeRecord): ExchangeRecord => record
-
-const namingOthers = (record: ExchangeRecord): ExchangeRecord => ({
-  ...record,
-  request: record.request!.replace('{', '{"models":["other"],'),
-})
 
 const termsAt = (host: string, ...consent: string[]) =>
   createTrainingTerms({ standard: { baseUrl: `https://${host}/v1` }, upstreams: [], consent })
 
 describe('a template of an upstream whose terms forbid training', () => {
   it('is detected, is not trained and says why; with consent it is trained without new traffic', async () => {
-    const harness = await openWith(asLogged)
+    const harness = await openLogged()
     const refusing = await harness.worker(harness.deps({ terms: termsAt('api.x.ai') }))
     const refused = await harness.runTo(refusing, 'rejected')
     expect(refused.state).toMatchObject({
@@ -56,25 +43,10 @@ describe('a template of an upstream whose terms forbid training', () => {
     expect(begun!.to).toEqual({ name: 'candidate' })
   })
 
-  it('is trained where the list of the upstream marks its model', async () => {
-    const harness = await openWith(asLogged, ['gpt-4o-mini'])
-    const deps = harness.deps({ terms: termsAt('openrouter.ai'), readModelLists: () => [] })
-    const worker = await harness.worker(deps)
-    expect((await harness.runTo(worker, 'rejected', 'training')).state.name).toBe('training')
-  })
-
-  it('is not trained where its requests name further models, which may have answered', async () => {
-    const harness = await openWith(namingOthers, ['gpt-4o-mini'])
-    const worker = await harness.worker(harness.deps({ terms: termsAt('openrouter.ai') }))
-    expect((await harness.runTo(worker, 'rejected', 'training')).state).toMatchObject({
-      reason: { code: 'consent-needed', figures: { type: 'label' } },
-    })
-  })
-
   it.each(['api.openai.com', '127.0.0.1'])(
     'is trained on labels without a setting where %s answers',
     async (host) => {
-      const harness = await openWith(asLogged)
+      const harness = await openLogged()
       const worker = await harness.worker(harness.deps({ terms: termsAt(host) }))
       expect((await harness.runTo(worker, 'rejected', 'training')).state.name).toBe('training')
     }

@@ -4,6 +4,7 @@ import { loadPrices } from '../../config/config-files.ts'
 import {
   retirementsOfTemplates,
   retirementText,
+  retiresByPrice,
   type RetiresOn,
   type Retirement,
 } from '../../core/cost/retirements.ts'
@@ -11,7 +12,6 @@ import { minuteText } from '../../core/days.ts'
 import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
-import { readRetiresOn } from '../../savings/announced-retirements.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
@@ -154,7 +154,7 @@ const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const titles = await readTitles(store)
     const economics = await openStoreEconomics(store, config)
-    const retiresOn = await readRetiresOn(store, await loadPrices(config))
+    const retiresOn = retiresByPrice(await loadPrices(config))
     const collected = await collect({ store, economics }, retiresOn)
     if (options.json) return print(collected)
     const tenants = table(

@@ -20,7 +20,6 @@ export interface Retirement {
 /** Day on which a model's provider retires it, YYYY-MM-DD; null: not known. */
 export type RetiresOn = (model: string) => string | null
 
-/** By prices alone. */
 export const retiresByPrice =
   (prices: readonly Price[]): RetiresOn =>
   (model) =>

@@ -31,12 +31,6 @@ const typeOf = ({ state, plan }: Internalization): AnswerType | null => {
 /** One type of each kind: before a plan, the kind of the answers is not known. */
 const EITHER: NonEmpty<AnswerType> = ['label', 'short-text']
 
-interface Answering {
-  model: string
-  /** see `TrainingTerms.of` */
-  marked: ReadonlySet<string>
-}
-
 /** @param rows internalizations of a template, oldest first */
 const typesOf = (rows: readonly Internalization[]): NonEmpty<AnswerType> => {
   const type = rows.map(typeOf).findLast((each) => each !== null) ?? null
@@ -46,10 +40,10 @@ const typesOf = (rows: readonly Internalization[]): NonEmpty<AnswerType> => {
 /** Why no model may be trained on such answers of another model; null: one may be. */
 export const whyUntrained = (
   terms: TrainingTerms,
-  { model, marked }: Answering,
+  model: string,
   rows: readonly Internalization[]
 ): ReasonOf<'consent-needed'> | null => {
-  const refusals = typesOf(rows).map((type) => terms.whyNot(model, type, marked))
+  const refusals = typesOf(rows).map((type) => terms.whyNot(model, type))
   const [first = null] = refusals
   return first === null || refusals.includes(null) ? null : reasonOf('consent-needed', first)
 }
@@ -60,6 +54,6 @@ export const whyUntrained = (
  */
 export const termsOfTemplate = (
   terms: TrainingTerms,
-  { model, marked }: Answering,
+  model: string,
   rows: readonly Internalization[]
-): AppliedTerms[] => typesOf(rows).flatMap((type) => terms.of(model, type, marked))
+): AppliedTerms[] => typesOf(rows).flatMap((type) => terms.of(model, type))

@@ -32,8 +32,6 @@ export interface ProviderTerms {
   /** day on which they read it, YYYY-MM-DD; null: not known */
   readOn: string | null
   terms: Readonly<Record<AnswerKind, KindTerms>>
-  /** `GET /models?distillable=true` lists the models whose authors permit training on their outputs */
-  marksModels?: true
 }
 
 /** Terms that do not tell the kinds of answers apart. */
@@ -167,11 +165,7 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     link: 'https://openrouter.ai/terms',
     readOn: '2026-10-05',
     source: 'second hand',
-    terms: both(
-      'asks',
-      'the terms of each model apply; models that its list marks as distillable are allowed'
-    ),
-    marksModels: true,
+    terms: both('asks', 'the terms of each model apply'),
   },
   {
     provider: 'Groq',

@@ -96,9 +96,6 @@ const matchesHost = (pattern: string, host: string): boolean => {
 const entryOf = (host: string): ProviderTerms | undefined =>
   PROVIDER_TERMS.find(({ hosts }) => hosts.some((one) => matchesHost(one, host)))
 
-/** Whether its list of models says which ones may train others. @param host see `termsOf` */
-export const marksModels = (host: string): boolean => entryOf(host)?.marksModels === true
-
 /** @param host as `URL.hostname` gives it, without a dot at the end */
 export const termsOf = (host: string, type: AnswerType): HostTerms => {
   const kind = answerKindOf(type)
@@ -170,13 +167,10 @@ export interface Unconsented {
 }
 
 export interface TrainingTerms {
-  /**
-   * Of all upstreams that may answer a model's requests, in the order in which they are asked.
-   * @param marked models that an upstream's list marks as distillable
-   */
-  of(model: string, type: AnswerType, marked?: ReadonlySet<string>): AppliedTerms[]
+  /** Of all upstreams that may answer a model's requests, in the order in which they are asked. */
+  of(model: string, type: AnswerType): AppliedTerms[]
   /** @returns why answers of a model may not train another one, with what permits it; null: they may */
-  whyNot(model: string, type: AnswerType, marked?: ReadonlySet<string>): Unconsented | null
+  whyNot(model: string, type: AnswerType): Unconsented | null
   /** hosts of the consent that no upstream has, such as misspelled ones */
   idleConsent: string[]
 }
@@ -192,13 +186,6 @@ interface TermsSettings {
 const hostOf = ({ baseUrl }: { baseUrl: string }): string =>
   new URL(baseUrl).hostname.replace(/\.$/, '')
 
-export const NONE_MARKED: ReadonlySet<string> = new Set()
-
-const MARKED: Pick<HostTerms, 'stance' | 'says'> = {
-  stance: 'allowed',
-  says: 'its list of models marks this one as distillable, on a best-effort basis',
-}
-
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
 
 export const createTrainingTerms = ({
@@ -206,12 +193,11 @@ export const createTrainingTerms = ({
   upstreams,
   consent,
 }: TermsSettings): TrainingTerms => {
-  const of: TrainingTerms['of'] = (model, type, marked = NONE_MARKED) => {
+  const of: TrainingTerms['of'] = (model, type) => {
     const entry = findUpstream(upstreams, model)
     const asked = entry === null ? [standard] : [entry, ...standInsOf(upstreams, entry)]
     return unique(asked.map(hostOf)).map((host) => ({
       ...termsOf(host, type),
-      ...(marked.has(model) && marksModels(host) && MARKED),
       isConsented: consent.includes(host),
     }))
   }
@@ -219,8 +205,8 @@ export const createTrainingTerms = ({
   return {
     of,
     idleConsent: consent.filter((host) => !known.includes(host)),
-    whyNot(model, type, marked) {
-      const refused = of(model, type, marked).filter((terms) => !isPermitted(terms))
+    whyNot(model, type) {
+      const refused = of(model, type).filter((terms) => !isPermitted(terms))
       if (refused.length === 0) return null
       return {
         type,

@@ -35,7 +35,6 @@ import { anchorText } from '../../core/template/template.ts'
 import { outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
 import type { Form } from '../../core/form/form.ts'
 import { minuteText } from '../../core/days.ts'
-import { NONE_MARKED } from '../../core/terms/terms.ts'
 import {
   detectResponseType,
   isMostlyJson,
@@ -46,7 +45,6 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { Template } from '../../core/template/template.ts'
-import { readMarked } from '../../savings/announced-retirements.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { comparisonOf } from '../exchanges/comparison.ts'
 import { usableRequests, type MatchedExchange } from '../exchanges/exchanges.ts'
@@ -200,16 +198,13 @@ const hopeless = (
 }
 
 /** The operator is asked for consent last: where nothing else is in the way. */
-const whyNotAllowed = async (
-  { store, terms }: WorkerDeps,
+const whyNotAllowed = (
+  { terms }: WorkerDeps,
   { template: { model } }: WantedRows,
-  { responseType, fields, form, train, traffic }: ReadRows
-): Promise<PlanRefusal | null> => {
+  { responseType, fields, form }: ReadRows
+): PlanRefusal | null => {
   const type = answerTypeOf({ responseType, fields }, form !== null)
-  // a request that names other models may have been answered by one of them
-  const namesOthers = [...train, ...traffic].some(({ request }) => 'models' in request)
-  const marked = namesOthers ? NONE_MARKED : await readMarked(store)
-  const unconsented = terms.whyNot(model, type, marked)
+  const unconsented = terms.whyNot(model, type)
   return unconsented && { refused: reasonOf('consent-needed', unconsented) }
 }
 
@@ -302,7 +297,7 @@ const rowsSince = async (
   const reason = hopeless(rows, deps, { template: wanted.template, encoder })
   if (reason !== null) return { rows: { ...rows, untrained: null }, refusal: { refused: reason } }
   const isTrained = deps.config.arms.some((arm) => modelOfArm(arm) === null)
-  const untrained = isTrained ? await whyNotAllowed(deps, wanted, rows) : null
+  const untrained = isTrained ? whyNotAllowed(deps, wanted, rows) : null
   const hasModels = deps.config.arms.some((arm) => modelOfArm(arm) !== null)
   return { rows: { ...rows, untrained }, refusal: hasModels ? null : untrained }
 }

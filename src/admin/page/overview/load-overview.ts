@@ -14,7 +14,6 @@ import {
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
 import { namesOf } from '../../../core/template/name.ts'
 import type { Template } from '../../../core/template/template.ts'
-import { readRetiresOn } from '../../../savings/announced-retirements.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
 import {
   readyFor,
@@ -22,7 +21,11 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { retirementsOfTemplates, type Retirements } from '../../../core/cost/retirements.ts'
+import {
+  retirementsOfTemplates,
+  retiresByPrice,
+  type Retirements,
+} from '../../../core/cost/retirements.ts'
 import { PERIODS, periodStart, type PeriodName } from '../../../core/cost/periods.ts'
 import { waitsForEngine } from '../../../lifecycle/transitions.ts'
 import type { KnownCaches } from '../../../savings/caches.ts'
@@ -189,7 +192,7 @@ export const loadOverview = async (
     moreRejected: Math.max(0, rejected.length - MAX_REJECTED),
     failures: await loadFailures(store, hours, now()),
     withoutEngine: await loadWithoutEngine(deps, rows, templates),
-    retirements: retirementsOfTemplates(templates, rows, await readRetiresOn(store, prices), now()),
+    retirements: retirementsOfTemplates(templates, rows, retiresByPrice(prices), now()),
     caches: await economics.caches(),
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),

@@ -8,7 +8,6 @@ import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import type { AppliedTerms } from '../../../core/terms/terms.ts'
 import type { TemplateCache } from '../../../savings/caches.ts'
 import type { AdminDeps } from '../../deps.ts'
-import { readMarked } from '../../../savings/announced-retirements.ts'
 import { readTemplate, readTemplateFacts, type TemplateFacts } from '../../../views/template.ts'
 import type { Names } from '../links.tsx'
 import { similarVersions, type SimilarVersion } from './versions.ts'
@@ -62,12 +61,11 @@ export const loadTemplate = async (
   for (const { id } of inLine.slice(-MAX_HISTORIES))
     for (const entry of await store.internalizations.history(id))
       history.push({ ...entry, internalizationId: id })
-  const [{ model }, marked] = [template, await readMarked(store)]
   const assess = isAssessed ? economics.assess : economics.known
   return {
     ...facts,
     economics: (await assess([template])).get(template.version) ?? null,
-    terms: termsOfTemplate(terms, { model, marked }, facts.internalizations),
+    terms: termsOfTemplate(terms, template.model, facts.internalizations),
     cache: (await economics.caches()).templates.get(template.version) ?? null,
     fields: await store.templates.fields(template.version),
     followers: followersOf(templates, all).get(template.version) ?? [],

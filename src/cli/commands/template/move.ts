@@ -12,7 +12,6 @@ import type { Template } from '../../../core/template/template.ts'
 import type { TrainingTerms } from '../../../core/terms/terms.ts'
 import type { NamedUpstream } from '../../../core/upstream-choice.ts'
 import { AppError } from '../../../errors.ts'
-import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import { createFollow } from '../../../worker/move/follow.ts'
 import { measureMove, type MoveDeps, type MoveOptions } from '../../../worker/move/measure.ts'
@@ -105,11 +104,10 @@ const whyNotLearned = async (
   templates: readonly Template[],
   to: string
 ): Promise<string | null> => {
-  const answering = { model: to, marked: await readMarked(store) }
   const all = await store.internalizations.list()
   const reasons = templates.map(({ version }) => {
     const own = all.filter(({ templateVersion }) => templateVersion === version)
-    return whyUntrained(terms, answering, own)
+    return whyUntrained(terms, to, own)
   })
   const first = reasons.find((reason) => reason !== null)
   return first === undefined ? null : sayReason(first).says

@@ -14,7 +14,6 @@ import { shortId } from '../../../core/template/name.ts'
 import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import { minuteText } from '../../../core/days.ts'
-import { readMarked } from '../../../savings/announced-retirements.ts'
 import type { Store } from '../../../store/store.ts'
 import {
   changeText,
@@ -227,7 +226,7 @@ const collect = async (
     titles: await readTitles(store),
     followers: followersOf(await store.templates.list(), all).get(version) ?? [],
     internalizations,
-    terms: termsOfTemplate(terms, { model, marked: await readMarked(store) }, internalizations),
+    terms: termsOfTemplate(terms, model, internalizations),
     rollouts: { reports: new Map(await rolloutReports(store)), settings },
     form: await newestForm(store, internalizations),
     newest: judged === undefined ? null : await internalizationView(store, judged),
