@@ -4,8 +4,6 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Follower } from '../../src/core/internalization/followers.ts'
 import type { MoveView, MovesView } from '../../src/cli/commands/template/move-text.ts'
@@ -158,17 +156,14 @@ describe('a prompt whose requests will name a new model', () => {
     expect((await runCli(scene.env, 'status')).replace(/\s+/g, ' ')).toMatch(/\) follows \S+ \(/)
   })
 
-  it('moves all templates of a model at once, with a page to send to a colleague', async () => {
-    const file = join(scene.env['DATA_DIR']!, 'report.html')
-    const words = ['--from', FROM, '--to', 'gpt-5-mini', '--requests', '20', '--html', file]
+  it('moves all templates of a model at once', async () => {
+    const words = ['--from', FROM, '--to', 'gpt-5-mini', '--requests', '20']
     const { templates, usd, left } = await json<MovesView>('move', ...words, '--yes')
     expect(templates).toMatchObject([{ requests: 20, agreement: 1, bought: null, follower: null }])
     expect(usd).toBeCloseTo(templates[0]!.usd, 12)
     expect(left).toEqual([])
-    const page = readFileSync(file, 'utf8')
-    expect(page).toContain('agrees with the log in 100.0 % of 20 requests')
-    expect(page).toContain('default-src &#39;none&#39;')
-    expect(page).not.toContain('<script')
+    const text = await runCli(scene.env, 'move', ...words, '--yes')
+    expect(text.replace(/\s+/g, ' ')).toContain('agrees with the log in 100.0 % of 20 requests')
     await expect(move('--from', 'no-model', '--to', TO)).rejects.toThrow('no template has requests')
     await expect(move('--to', TO)).rejects.toThrow('name a template')
     await expect(move('--from', TO, '--to', TO)).rejects.toThrow('name gpt-6-luna already')

@@ -50,14 +50,14 @@ const cells = (name: string, { ms, usdPerMillion, chars }: ModelFigures): string
 ]
 
 /** A header and a row for each model. */
-export const modelRows = ({ from, to, ...view }: MoveView): string[][] => [
+const modelRows = ({ from, to, ...view }: MoveView): string[][] => [
   ['model', 'median latency', 'a million requests', 'characters'],
   cells(from, view.old),
   cells(to, view.new),
 ]
 
 /** A header and the most frequent differences; null where there are none. */
-export const differenceRows = ({ differences }: MoveView): string[][] | null =>
+const differenceRows = ({ differences }: MoveView): string[][] | null =>
   differences.length === 0
     ? null
     : [
@@ -72,10 +72,10 @@ export const differenceRows = ({ differences }: MoveView): string[][] | null =>
           ]),
       ]
 
-export const titleOf = ({ title, from, to }: MoveView): string =>
+const titleOf = ({ title, from, to }: MoveView): string =>
   `${title}: ${visibleName(from)} → ${visibleName(to)}`
 
-export const agreementLine = (view: MoveView): string =>
+const agreementLine = (view: MoveView): string =>
   `The new model agrees with the log in ${percent(view.agreement)} of ${counted(view.requests, 'request')} ` +
   `(95 % interval ${percent(view.agreementLower)} to ${percent(view.agreementUpper)}). The answers cost ${dollars(view.usd)}.`
 
@@ -90,7 +90,7 @@ const followedLines = ({ to, bought, follower, missing }: MoveView): string[] =>
 }
 
 /** What the figures leave out, and what happens next. */
-export const remarksOf = (view: MoveView): string[] => {
+const remarksOf = (view: MoveView): string[] => {
   const { failed, unsent, isFreeText, requests, differences } = view
   const more = differences.length - MAX_ROWS
   return compact([
@@ -115,11 +115,11 @@ export const moveText = (view: MoveView): string => {
   ]).join('\n\n')
 }
 
-export const totalLine = ({ templates, usd }: MovesView): string =>
+const totalLine = ({ templates, usd }: MovesView): string =>
   `${counted(templates.length, 'template')}; all answers cost ${dollars(usd)}.`
 
 /** '' where every template has figures. */
-export const leftLine = ({ left }: MovesView): string =>
+const leftLine = ({ left }: MovesView): string =>
   left.length === 0
     ? ''
     : `Without a logged request, or behind the end of the budget: ${left.join(', ')}.`

@@ -20,9 +20,8 @@ import { createAsk } from '../../../worker/replay.ts'
 import { visibleName } from '../../../visible-text.ts'
 import { templateOf, withStore } from '../../context.ts'
 import { positiveAmount, wholeNumber } from '../../options.ts'
-import { createProgress, print, writeError, writePage, type OutputOptions } from '../../output.ts'
+import { createProgress, print, writeError, type OutputOptions } from '../../output.ts'
 import { readTitles, type Titles } from '../../titles.ts'
-import { movePage } from './move-page.tsx'
 import { movesText, moveText, type MovesView, type MoveView } from './move-text.ts'
 
 /** The interval of an agreement near 95 % is then five points wide. */
@@ -36,7 +35,6 @@ interface Options extends OutputOptions {
   follow?: boolean
   requests?: number
   budgetUsd: number
-  html?: string
   yes?: true
 }
 
@@ -234,14 +232,7 @@ const move = (wanted: string | undefined, options: Options): Promise<void> =>
     const opened = await openMove(store, config, wanted, options)
     const question = questionOf(opened)
     if (question !== null && !(await isWanted(question, options))) return
-    const { html } = options
-    // a file that cannot be written is told before answers are paid
-    if (html !== undefined) await writePage(html, '')
     const view = await moveAll(opened)
-    if (html !== undefined) {
-      await writePage(html, movePage(view))
-      writeError(`the page is in ${html}\n`)
-    }
     const [only] = view.templates
     if (options.from !== undefined) return print(options.json ? view : movesText(view))
     if (only === undefined)
@@ -267,7 +258,6 @@ export const moveCommand = (): Command =>
       wholeNumber(1)
     )
     .option('--budget-usd <amount>', 'US dollars to spend, at most', positiveAmount, BUDGET_USD)
-    .option('--html <file>', 'also write a self-contained page')
     .option('--yes', 'send them without being asked')
     .option('--json', 'print JSON')
     .action(move)
