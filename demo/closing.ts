@@ -1,6 +1,6 @@
 /** The end of the demo: figures before and after, and what to do next. */
 import type { Figure } from '../test/kit/report.ts'
-import { percent } from '../src/cli/output.ts'
+import { percent } from '../src/core/figure-text.ts'
 import type { Prices } from './measure.ts'
 import type { Measured } from './result.ts'
 import type { Screen } from './screen.ts'

@@ -78,6 +78,7 @@ const RULES: Record<string, Rule> = {
     ours: [
       'src/core/cost',
       'src/core/detect/building/mask.ts',
+      'src/core/figure-text.ts',
       'src/core/group-by.ts',
       'src/core/json.ts',
       'src/core/lists.ts',
@@ -258,7 +259,7 @@ const RULES: Record<string, Rule> = {
   },
   // pieces of a view, which a page of the command line is made of too: they know no session and no address
   'src/admin/page/parts': {
-    ours: ['src/core', 'src/views/facts.ts', 'src/views/format.ts', 'src/views/say-state.ts'],
+    ours: ['src/core', 'src/views/facts.ts', 'src/views/say-state.ts'],
     packages: ['hono', 'diff'],
     node: false,
   },

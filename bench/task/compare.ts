@@ -1,5 +1,5 @@
 /** Compares the learned models with other ways to answer the task: latencies, and the accuracy of each arm. */
-import { percent } from '../../src/cli/output.ts'
+import { percent } from '../../src/core/figure-text.ts'
 import {
   winningLora,
   type Internalization,

@@ -3,7 +3,7 @@
  * the traffic has doubled. The bench sends the traffic, waits while the proxy learns, and keeps count.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { percent } from '../../src/cli/output.ts'
+import { percent } from '../../src/core/figure-text.ts'
 import { agree } from '../../src/core/answer/agreement.ts'
 import type { Internalization } from '../../src/core/internalization/internalization.ts'
 import type { PairOutcome } from '../../src/core/rollout/pair.ts'

@@ -3,7 +3,7 @@ import type { FieldDescription, FormSummary } from '../core/form/describe-form.t
 import type { UnexplainedAnswer } from '../lifecycle/logged-texts.ts'
 import { visibleName } from '../visible-text.ts'
 import { shortened } from './layout.ts'
-import { percent } from './output.ts'
+import { percent } from '../core/figure-text.ts'
 
 export interface ShownForm extends FormSummary {
   /** see `PlannedForm` */

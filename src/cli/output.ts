@@ -38,8 +38,6 @@ export const print = (value: unknown): void => {
 export const table = (rows: (string | number)[][], shortens?: number): string =>
   layoutTable(rows, width(), shortens)
 
-export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-
 /** UTC: `2026-11-28 10:00:05`. @param at milliseconds since the epoch */
 export const secondText = (at: number): string =>
   new Date(at).toISOString().slice(0, 19).replace('T', ' ')

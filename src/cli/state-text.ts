@@ -13,7 +13,7 @@ import {
   type RolloutProgress,
   type RolloutReport,
 } from '../lifecycle/rollout-report.ts'
-import { percent } from '../views/format.ts'
+import { percent } from '../core/figure-text.ts'
 import { stateWords } from '../views/say-state.ts'
 
 /** What a person should know of a live route beside its stage. */

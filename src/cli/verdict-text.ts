@@ -7,7 +7,7 @@ import type {
   InternalizationPlan,
   ProvenVerdict,
 } from '../core/internalization/internalization.ts'
-import { dollars } from '../core/cost/economics.ts'
+import { dollars } from '../core/figure-text.ts'
 import { admissionText, judgePromiseText } from '../core/judge/promise.ts'
 import { judgeCostText, lostAuditsText, type JudgeReading } from '../lifecycle/read-judge.ts'
 import { cellText, type FactTable } from '../views/facts.ts'

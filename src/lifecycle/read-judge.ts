@@ -1,7 +1,7 @@
 /** Reads what vouches for a judged internalization: its judge, people and users, in figures and in words. */
 import type { Reason } from '../core/reason.ts'
 import { reasonText } from '../core/reasons/say-reason.ts'
-import { dollars } from '../core/cost/economics.ts'
+import { dollars } from '../core/figure-text.ts'
 import {
   winningLora,
   type Internalization,

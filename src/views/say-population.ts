@@ -3,7 +3,7 @@ import { reasonText, sentenceOf } from '../core/reasons/say-reason.ts'
 import type { Population } from '../core/internalization/internalization.ts'
 import type { Repeats } from '../core/learn/dataset.ts'
 import { compact } from '../core/lists.ts'
-import { counted, percent, whole } from './format.ts'
+import { counted, percent, whole } from '../core/figure-text.ts'
 
 const repeatsText = ({ questions, changed, changedShare }: Repeats): string =>
   changed === 0

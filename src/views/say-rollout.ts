@@ -22,7 +22,7 @@ import {
   type RolloutReport,
 } from '../lifecycle/rollout-report.ts'
 import { numbers, type Fact, type FactCell, type FactTable, type Tone } from './facts.ts'
-import { percent, shortPercent, usd, whole } from './format.ts'
+import { percent, shortPercent, usd, whole } from '../core/figure-text.ts'
 
 const TAKES_BACK = 'If its answers break the promise, the route is rolled back automatically.'
 

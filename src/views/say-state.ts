@@ -11,7 +11,7 @@ import { sayReason, sentenceOf } from '../core/reasons/say-reason.ts'
 import { stageName } from '../core/rollout/stages.ts'
 import { judgeCostText } from '../lifecycle/read-judge.ts'
 import type { Tone } from './facts.ts'
-import { duration, percent, whole } from './format.ts'
+import { duration, percent, whole } from '../core/figure-text.ts'
 import { sayLive, type LiveSituation } from './say-rollout.ts'
 import { armText, sayAnswers } from './say-verdict.ts'
 

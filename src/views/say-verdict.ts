@@ -19,7 +19,7 @@ import type { EvidenceFigures } from '../core/rollout/stages.ts'
 import type { ConfidenceStatistic } from '../core/route/confidence.ts'
 import { EARLY_PROMISE } from '../core/route/early.ts'
 import { numbers, type FactTable, type Tone } from './facts.ts'
-import { counted, duration, percent, points, whole } from './format.ts'
+import { counted, duration, percent, points, whole } from '../core/figure-text.ts'
 
 export interface Standing {
   tone: Tone

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { AppError } from '../../errors.ts'
+import { whole } from '../../core/figure-text.ts'
 import { databasePath } from '../../store/sqlite/base/database-path.ts'
 import type { MoveReport } from '../../store/move/move.ts'
 import { readConfig } from '../context.ts'
@@ -14,15 +15,13 @@ interface MoveOptions extends OutputOptions {
   verify?: boolean
 }
 
-const count = (value: number): string => value.toLocaleString('en-US')
-
 const comparedTable = ({ tables }: MoveReport): string =>
   table([
     ['table', 'rows', 'in the target', 'same'],
     ...Object.entries(tables).map(([name, { source, target, same }]) => [
       name,
-      count(source),
-      count(target),
+      whole(source),
+      whole(target),
       same ? 'yes' : 'no',
     ]),
   ])
@@ -31,9 +30,9 @@ const conclusion = ({ copied, differences }: MoveReport, verify: boolean): strin
   if (differences === 0)
     return verify
       ? 'both databases have the same rows'
-      : `moved: ${count(copied)} rows were copied, and both databases have the same rows. Start the proxy with DATABASE_URL. ` +
+      : `moved: ${whole(copied)} rows were copied, and both databases have the same rows. Start the proxy with DATABASE_URL. ` +
           'When you no longer need the old database, delete its promptintern.sqlite* files'
-  const tables = `${count(differences)} tables are not the same (see above)`
+  const tables = `${whole(differences)} tables are not the same (see above)`
   return verify
     ? tables
     : `not moved: ${tables}. One of the databases was changed during the move, or is damaged: stop all processes that use ` +
@@ -60,7 +59,7 @@ const migrate = async ({ from, verify = false, json }: MoveOptions): Promise<voi
       server: database.server,
       verifyOnly: verify,
       onProgress: (step, done, all) =>
-        progress.update(step, done, all, `${count(done)} of ${count(all)} rows`),
+        progress.update(step, done, all, `${whole(done)} of ${whole(all)} rows`),
     })
     progress.stop()
     print(json ? report : `${comparedTable(report)}\n\n${conclusion(report, verify)}`)

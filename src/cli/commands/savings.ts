@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { dollars, type Savings } from '../../core/cost/economics.ts'
+import { dollars, percent } from '../../core/figure-text.ts'
+import type { Savings } from '../../core/cost/economics.ts'
 import { pricesText } from '../../core/cost/price-list.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import { PERIOD_NAMES, PERIODS } from '../../core/cost/periods.ts'
@@ -8,7 +9,7 @@ import type { PeriodSavings, SavingsReport, TemplateSavings } from '../../saving
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { shortened } from '../layout.ts'
-import { percent, print, table, type OutputOptions } from '../output.ts'
+import { print, table, type OutputOptions } from '../output.ts'
 import { readTitles, type Titles } from '../titles.ts'
 import { visibleName } from '../../visible-text.ts'
 

@@ -17,7 +17,7 @@ import {
   type RolloutProgress,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
-import { percent } from '../../views/format.ts'
+import { percent } from '../../core/figure-text.ts'
 import type { InternalizationView } from '../../views/internalization.ts'
 import { rolloutFacts, rolloutTables, sayDeprecation, sayLoss } from '../../views/say-rollout.ts'
 import { sayState, stateWords } from '../../views/say-state.ts'

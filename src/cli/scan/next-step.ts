@@ -5,7 +5,7 @@ import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shellWord } from '../../core/shell-word.ts'
 import { shortId } from '../../core/template/name.ts'
 import { modelFolder } from '../../models/pull.ts'
-import { usd } from '../../core/cost/figure-text.ts'
+import { roundDollars } from '../../core/figure-text.ts'
 import { about, growthText, headline, isReady, isUntriedForm, type ScannedLog } from './words.ts'
 import { CONSTANTS } from '../../config/constants.ts'
 
@@ -116,7 +116,7 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
   const mended = mostMended(report)
   if (mended === null) return step
   const { version, mend, saved } = mended
-  const says = `mend the provider's cache for ${shortId(version)}, which saves ${usd(saved)} a month: ${mend}`
+  const says = `mend the provider's cache for ${shortId(version)}, which saves ${roundDollars(saved)} a month: ${mend}`
   if (step.command === null) return { says, command: null }
   const most = Math.max(...report.templates.map((row) => row.mendedNetUsdPerMonth ?? 0))
   return most > saved

@@ -5,7 +5,7 @@ import { Interval } from '../../admin/page/parts/interval.tsx'
 import { numbers, Table } from '../../admin/page/parts/table.tsx'
 import { Line, Text } from '../../admin/page/parts/text.tsx'
 import { type CacheReport, otherTitle, cacheLines } from '../../core/cache/cache-report.ts'
-import { count, share, usd } from '../../core/cost/figure-text.ts'
+import { percent, roundDollars, whole } from '../../core/figure-text.ts'
 import { compact } from '../../core/lists.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { shortId } from '../../core/template/name.ts'
@@ -43,14 +43,14 @@ const AllFigures = ({ templates }: Pick<ScanReport, 'templates'>) => (
     rows={templates.map((row) => [
       shortId(row.version),
       <Line text={row.model} chars={40} />,
-      count(row.requests),
-      orUnknown(row.promptTokens, count),
-      orUnknown(row.cacheHitShare, share),
+      whole(row.requests),
+      orUnknown(row.promptTokens, whole),
+      orUnknown(row.cacheHitShare, percent),
       answersText(row),
       coverageText(row),
       orUnknown(row.missingExchanges, about),
-      orUnknown(row.usdPerMonth, usd),
-      orUnknown(row.cacheSavesUsdPerMonth, usd),
+      orUnknown(row.usdPerMonth, roundDollars),
+      orUnknown(row.cacheSavesUsdPerMonth, roundDollars),
       savesText(row),
     ])}
   />
@@ -89,20 +89,20 @@ const Agreement = ({ row, margin }: { row: TemplateReport; margin: number }) => 
           limits={[{ name: 'all requests', at: 1 }]}
         />
       )}
-      <Fold name="Agreement" tells={`promised ${share(1 - margin)}`}>
+      <Fold name="Agreement" tells={`promised ${percent(1 - margin)}`}>
         <Table
           caption="Agreement of the most confident answers"
           columns={['Share of the requests that is answered', ...numbers('Agreement')]}
-          rows={selective.map(({ coverage, agreement }) => [share(coverage), share(agreement)])}
+          rows={selective.map(({ coverage, agreement }) => [percent(coverage), percent(agreement)])}
         />
         {growth.length > 1 && (
           <Table
             caption="Heads that learned from a half and from all of the exchanges"
             columns={['Exchanges to learn from', ...numbers('Coverage', 'Agreement of all')]}
             rows={growth.map(({ rows, coverage, agreementOfAll }) => [
-              count(rows),
-              share(coverage),
-              share(agreementOfAll),
+              whole(rows),
+              percent(coverage),
+              percent(agreementOfAll),
             ])}
           />
         )}
@@ -158,12 +158,15 @@ const Template = ({ row, margin }: { row: TemplateReport; margin: number }) => {
         figures={compact([
           {
             name: 'Requests',
-            value: count(row.requests),
+            value: whole(row.requests),
             note: <Line text={row.model} chars={40} />,
           },
           { name: 'Answers', value: answersText(row) },
           { name: 'Coverage', value: coverageText(row) },
-          row.usdPerMonth !== null && { name: 'Costs a month', value: usd(row.usdPerMonth) },
+          row.usdPerMonth !== null && {
+            name: 'Costs a month',
+            value: roundDollars(row.usdPerMonth),
+          },
           row.usdPerMonth !== null && { name: 'A head saves', value: savesText(row) },
         ])}
       />
@@ -198,7 +201,7 @@ const Others = ({ otherCaches }: Pick<ScanReport, 'otherCaches'>) => {
 }
 
 const promiseText = ({ gate: { margin } }: ScanReport): string =>
-  `A head answers only when its confidence is high enough. Coverage is the share of the requests that it answers while ${share(1 - margin)} of these answers agree with the upstream, proven on held-out exchanges. On later traffic, the head answers at least the share in brackets (95 % confidence).`
+  `A head answers only when its confidence is high enough. Coverage is the share of the requests that it answers while ${percent(1 - margin)} of these answers agree with the upstream, proven on held-out exchanges. On later traffic, the head answers at least the share in brackets (95 % confidence).`
 
 /** @returns a whole HTML document */
 export const scanPage = (

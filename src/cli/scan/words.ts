@@ -15,10 +15,10 @@ import {
 } from '../../core/cache/cache-report.ts'
 import { visibleName } from '../../visible-text.ts'
 import type { Titles } from '../titles.ts'
-import { count, share, usd } from '../../core/cost/figure-text.ts'
+import { counted, percent, roundDollars, whole } from '../../core/figure-text.ts'
 
 /** Two digits: more would say more than is known. */
-export const about = (value: number): string => count(Number(value.toPrecision(2)))
+export const about = (value: number): string => whole(Number(value.toPrecision(2)))
 
 const daysText = ({ from, to }: ScanReport): string => {
   if (from === null || to === null) return ''
@@ -26,9 +26,6 @@ const daysText = ({ from, to }: ScanReport): string => {
     ? ` of ${dayText(from)}`
     : ` from ${dayText(from)} to ${dayText(to)}`
 }
-
-const plural = (number: number, one: string): string =>
-  `${count(number)} ${one}${number === 1 ? '' : 's'}`
 
 /** In place of a tenant, of a file whose tenant is not known. */
 export const NO_TENANT = 'file'
@@ -45,8 +42,9 @@ export const isUntriedForm = (row: TemplateReport): boolean =>
 const savedText = ({ totals }: ScanReport): string => {
   const { netUsdPerMonth: net, leastNetUsdPerMonth: least } = totals
   if (net === null || least === null) return ''
-  if (net <= 0) return `, but the engine would cost ${usd(-net)} a month more than that saves`
-  return ` and save about ${usd(net)} a month (at least ${usd(least)})`
+  if (net <= 0)
+    return `, but the engine would cost ${roundDollars(-net)} a month more than that saves`
+  return ` and save about ${roundDollars(net)} a month (at least ${roundDollars(least)})`
 }
 
 /** Requests that heads would answer, and at least, over all requests of their templates. */
@@ -59,7 +57,7 @@ const answeredShare = (
 
 const whoseRequests = (ready: number, all: number): string => {
   if (all === 1) return 'its requests'
-  return `the requests of ${ready === 1 ? 'one' : count(ready)} of them`
+  return `the requests of ${ready === 1 ? 'one' : whole(ready)} of them`
 }
 
 /** The heads that would answer, as a subject. */
@@ -79,11 +77,11 @@ const notReadyText = ({ templates }: ScanReport): string => {
 const readyText = (report: ScanReport): string => {
   const ready = report.templates.filter(isReady)
   if (ready.length === 0) return notReadyText(report)
-  const agreement = share(1 - report.gate.margin)
+  const agreement = percent(1 - report.gate.margin)
   return (
-    `${headsOf(ready)} could answer ${share(answeredShare(ready, 'expectedCoverage'))} of ` +
+    `${headsOf(ready)} could answer ${percent(answeredShare(ready, 'expectedCoverage'))} of ` +
     `${whoseRequests(ready.length, report.templates.length)} (at least ` +
-    `${share(answeredShare(ready, 'coverageLowerBound'))}), with a proven agreement of ${agreement}` +
+    `${percent(answeredShare(ready, 'coverageLowerBound'))}), with a proven agreement of ${agreement}` +
     `${savedText(report)}.`
   )
 }
@@ -91,18 +89,21 @@ const readyText = (report: ScanReport): string => {
 /** '' where the provider's cache needs no mend, or its dollars are not known. */
 const mendText = ({ totals }: ScanReport): string => {
   const saved = totals.cacheUsdPerMonth ?? 0
-  return saved > 0 ? ` Mends of the provider's cache would save about ${usd(saved)} a month.` : ''
+  return saved > 0
+    ? ` Mends of the provider's cache would save about ${roundDollars(saved)} a month.`
+    : ''
 }
 
 /** What recurs, and what could be saved. */
 export const headline = (report: ScanReport): string => {
   const { templates, exchanges, others, totals } = report
-  const log = `${plural(exchanges, 'exchange')}${daysText(report)}`
+  const log = `${counted(exchanges, 'exchange')}${daysText(report)}`
   if (templates.length === 0) return `No prompt recurs in ${log}.${mendText(report)}`
-  const cost = totals.usdPerMonth === null ? '' : `, which cost ${usd(totals.usdPerMonth)} a month`
+  const cost =
+    totals.usdPerMonth === null ? '' : `, which cost ${roundDollars(totals.usdPerMonth)} a month`
   return (
-    `${plural(templates.length, 'prompt')} ${templates.length === 1 ? 'recurs' : 'recur'} in ` +
-    `${share(1 - others / Math.max(1, exchanges))} of ${log}${cost}. ${readyText(report)}${mendText(report)}`
+    `${counted(templates.length, 'prompt')} ${templates.length === 1 ? 'recurs' : 'recur'} in ` +
+    `${percent(1 - others / Math.max(1, exchanges))} of ${log}${cost}. ${readyText(report)}${mendText(report)}`
   )
 }
 
@@ -111,9 +112,9 @@ export const growthText = ({ growth }: TemplateReport): string | null => {
   const [half, all] = growth
   if (half === undefined || all === undefined) return null
   return all.coverage > 0
-    ? `a head from ${count(half.rows)} exchanges answers ${share(half.coverage)}, one from ${count(all.rows)} ${share(all.coverage)}`
-    : `a head from ${count(half.rows)} exchanges agrees on ${share(half.agreementOfAll)} of all answers, ` +
-        `one from ${count(all.rows)} on ${share(all.agreementOfAll)}`
+    ? `a head from ${whole(half.rows)} exchanges answers ${percent(half.coverage)}, one from ${whole(all.rows)} ${percent(all.coverage)}`
+    : `a head from ${whole(half.rows)} exchanges agrees on ${percent(half.agreementOfAll)} of all answers, ` +
+        `one from ${whole(all.rows)} on ${percent(all.agreementOfAll)}`
 }
 
 const missingText = ({ missingExchanges: missing }: TemplateReport): string | null =>
@@ -125,8 +126,8 @@ const readText = (row: TemplateReport): string | null => {
   // a warm cache is assumed, and the text says that it is not read
   if (row.cacheIsMeasured === false && (row.cache?.causes.length ?? 0) > 0) return null
   if ((row.promptTokens ?? 0) < least)
-    return `the provider's cache saves nothing: it needs prompts of at least ${count(least)} tokens`
-  return `the provider's cache saves ${usd(saved)} a month already, with ${share(cacheHitShare)} of the prompt tokens`
+    return `the provider's cache saves nothing: it needs prompts of at least ${whole(least)} tokens`
+  return `the provider's cache saves ${roundDollars(saved)} a month already, with ${percent(cacheHitShare)} of the prompt tokens`
 }
 
 const STEPS = { mend: 'mend the cache', internalize: 'internalize', nothing: 'do nothing' }
@@ -137,7 +138,7 @@ const adviceText = (advice: readonly Advice[]): string => {
   if (first === undefined) return ''
   if (first.action === 'nothing') return 'advice: do nothing'
   const steps = advice.map(
-    ({ action, usdPerMonth }) => `${STEPS[action]} (${usd(usdPerMonth)} a month)`
+    ({ action, usdPerMonth }) => `${STEPS[action]} (${roundDollars(usdPerMonth)} a month)`
   )
   return `advice: ${steps.join(', then ')}`
 }
@@ -146,11 +147,11 @@ const adviceText = (advice: readonly Advice[]): string => {
 export const remarkOf = (row: TemplateReport): string => {
   const { coverageReason, answeredByRoute, explained } = row
   const parts = [
-    answeredByRoute > 0 && `a live route answered ${count(answeredByRoute)} of the requests`,
-    explained !== null && `a form reproduces ${share(explained)} of the answers`,
+    answeredByRoute > 0 && `a live route answered ${whole(answeredByRoute)} of the requests`,
+    explained !== null && `a form reproduces ${percent(explained)} of the answers`,
     hasForm(row) &&
       isReady(row) &&
-      `a head that learned from ${count(row.rows.train)} rows in less than a minute would answer this share; an internalization trains longer`,
+      `a head that learned from ${whole(row.rows.train)} rows in less than a minute would answer this share; an internalization trains longer`,
     coverageReason,
     missingText(row),
     growthText(row),
@@ -199,8 +200,9 @@ export const notesOf = (
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
     some(({ tenant }) => tenant === NO_TENANT) &&
       'the template ids change after an import: they depend on the tenant, which a file does not contain (set --tenant)',
-    withoutBody > 0 && `${plural(withoutBody, 'record')} without a readable request are left out`,
-    unread > 0 && `${plural(unread, 'line')} of the file ${unread === 1 ? 'was' : 'were'} not read`,
+    withoutBody > 0 && `${counted(withoutBody, 'record')} without a readable request are left out`,
+    unread > 0 &&
+      `${counted(unread, 'line')} of the file ${unread === 1 ? 'was' : 'were'} not read`,
   ].filter((note) => typeof note === 'string')
 }
 
@@ -217,13 +219,13 @@ export interface ScannedLog {
 
 export const answersText = ({ responseType, labels, fields }: TemplateReport): string => {
   if (responseType === null) return 'none'
-  if (responseType === 'form') return `${count(fields!.length)} fields`
-  return responseType === 'label' ? `${count(labels ?? 1)} labels` : responseType
+  if (responseType === 'form') return `${whole(fields!.length)} fields`
+  return responseType === 'label' ? `${whole(labels ?? 1)} labels` : responseType
 }
 
 export const coverageText = (
   { expectedCoverage, coverageLowerBound }: TemplateReport,
-  written: (value: number) => string = share
+  written: (value: number) => string = percent
 ): string => {
   if (expectedCoverage === null || coverageLowerBound === null) return 'unknown'
   return expectedCoverage === 0
@@ -233,14 +235,15 @@ export const coverageText = (
 
 /** Expected savings; where none are predicted, the most that is possible. */
 export const savesText = ({ netUsdPerMonth, mostNetUsdPerMonth }: TemplateReport): string => {
-  if (netUsdPerMonth !== null && netUsdPerMonth !== 0) return usd(netUsdPerMonth)
-  return mostNetUsdPerMonth === null ? '?' : `≤ ${usd(mostNetUsdPerMonth)}`
+  if (netUsdPerMonth !== null && netUsdPerMonth !== 0) return roundDollars(netUsdPerMonth)
+  return mostNetUsdPerMonth === null ? '?' : `≤ ${roundDollars(mostNetUsdPerMonth)}`
 }
 
 export const orUnknown = (value: number | null, text: (value: number) => string): string =>
   value === null ? '?' : text(value)
 
-const whole = (value: number): string => `${Math.floor(100 * value)} %`
+/** Short, and no more than is expected. */
+const floored = (share: number): string => `${Math.floor(100 * share)} %`
 
 /** Texts of the log, which the report has not, by version. */
 export interface ScanTexts {
@@ -254,11 +257,11 @@ const templatesTable = ({ templates }: ScanReport, titles: Titles): string =>
     ['template', 'requests', 'prompt', 'answers', 'coverage', 'costs', 'saves'],
     ...templates.map((row) => [
       titles.id(row.version),
-      count(row.requests),
-      orUnknown(row.promptTokens, count),
+      whole(row.requests),
+      orUnknown(row.promptTokens, whole),
       answersText(row),
-      coverageText(row, whole),
-      orUnknown(row.usdPerMonth, usd),
+      coverageText(row, floored),
+      orUnknown(row.usdPerMonth, roundDollars),
       savesText(row),
     ]),
   ])

@@ -1,7 +1,7 @@
 /** Why a prompt's cache is not read, what to change, and what that would save, for a person and for programs. */
 import { priceAt, findPrice, leastCachedTokens, PER_MILLION, type Price } from '../cost/prices.ts'
 import type { Difference, CacheCause, CacheFinding, FoundCause } from './finding.ts'
-import { count, share as shareText, usd as usdText } from '../cost/figure-text.ts'
+import { percent, roundDollars, whole } from '../figure-text.ts'
 
 export interface CauseReport {
   cause: CacheCause
@@ -79,8 +79,6 @@ const differenceText = (
   return withText ? `${place}: ${lead}[${value}]${tail}` : place
 }
 
-const percent = (share: number): string => `${Math.round(100 * share)} %`
-
 /** Not one line of the prompt. */
 const LONG_TEXTS = new Set<CacheCause>(['retrieved-examples', 'user-text-first'])
 
@@ -103,7 +101,7 @@ const lengthText = (
   minimum: number,
   usd: number | null
 ): string => {
-  const [own, least] = [count(mendedPrefixTokens), count(minimum)]
+  const [own, least] = [whole(mendedPrefixTokens), whole(minimum)]
   if (usd === null)
     return `Lengthen the constant text from ${own} to ${least} tokens only if cached tokens are cheap enough: without a price it is not known.`
   return usd > 0
@@ -228,10 +226,10 @@ export const otherCachesOf = <Finding extends CacheFinding>(
     .slice(0, MOST_OTHERS)
 
 export const otherTitle = ({ model, requests }: Pick<OtherCache, 'model' | 'requests'>): string =>
-  `about ${count(requests)} requests to ${model} without a template`
+  `about ${whole(requests)} requests to ${model} without a template`
 
 const savesText = ({ usdPerMonth }: CauseReport): string =>
-  usdPerMonth === null ? '' : ` Saves ${usdText(usdPerMonth)} a month.`
+  usdPerMonth === null ? '' : ` Saves ${roundDollars(usdPerMonth)} a month.`
 
 /** What differs, what to change, and what that saves. */
 export const causeText = (found: CauseReport): string =>
@@ -243,10 +241,9 @@ const headText = ({
   cachedShare,
 }: CacheReport): string =>
   [
-    `nine of ten requests share their first ${count(stablePrefixTokens)} tokens with an earlier one`,
-    least > 0 && `the provider caches from ${count(least)} tokens on`,
-    cachedShare !== null &&
-      `${shareText(cachedShare)} of the prompt tokens are read from the cache`,
+    `nine of ten requests share their first ${whole(stablePrefixTokens)} tokens with an earlier one`,
+    least > 0 && `the provider caches from ${whole(least)} tokens on`,
+    cachedShare !== null && `${percent(cachedShare)} of the prompt tokens are read from the cache`,
   ]
     .filter((part) => part !== false)
     .join('; ')
@@ -258,7 +255,7 @@ const UNEXPLAINED_SHARE = 0.3
 const unexplainedText = ({ cachedShare, readableShare, causes }: CacheReport): string | null =>
   causes.length > 0 || cachedShare === null || readableShare - cachedShare < UNEXPLAINED_SHARE
     ? null
-    : `the provider read ${shareText(cachedShare)} of the prompt tokens from its cache, and ${shareText(readableShare)} ` +
+    : `the provider read ${percent(cachedShare)} of the prompt tokens from its cache, and ${percent(readableShare)} ` +
       'repeat earlier requests: their text is not the reason; look at its routing (`prompt_cache_key`) and its cache marks'
 
 /** A sentence, and a line for each cause; null where there is nothing to say. */

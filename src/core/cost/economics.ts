@@ -3,6 +3,7 @@
  * cost. Before a training the same with the coverage that is expected decides whether it pays. Arithmetic over
  * measured traffic and configured prices.
  */
+import { dollars } from '../figure-text.ts'
 import { PER_MILLION, type Price } from './prices.ts'
 
 /** Token counts of one call, and the share of its prompt in the provider's cache. */
@@ -134,12 +135,6 @@ const HORIZON_MONTHS = 6
 const MAX_PAYBACK_DAYS = 60
 const DAYS_PER_MONTH = 365 / 12
 
-/** Two significant digits at least, because a call costs fractions of a cent. */
-export const dollars = (usd: number): string =>
-  Math.abs(usd) >= 1 || usd === 0 ? `${usd.toFixed(2)} USD` : `${Number(usd.toPrecision(2))} USD`
-
-const percentText = (share: number): string => `${Math.ceil(share * 100)} %`
-
 export const unknownWorth = (reason: string): Worth => ({
   verdict: 'unknown',
   reason,
@@ -162,7 +157,7 @@ const payingReason = (usd: number, costs: CallCosts, plan: Plan, calls: number):
   if (plan.coverage.source !== 'assumed') return `it saves ${dollars(usd)} a month`
   // the coverage c at which c·now − ours = engine a call, with ours asked for every call
   const least = (costs.ours + plan.engineUsd / calls) / costs.now
-  return `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(least)} on`
+  return `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${Math.ceil(100 * least)} % on`
 }
 
 const judged = (costs: CallCosts, plan: Plan, calls: number): Worth => {

@@ -1,6 +1,6 @@
 /** What a verdict has of the operator's checker that vouched for agreement, and its promise in words. */
 import type { Reason } from '../reason.ts'
-import { percent } from './figures.ts'
+import { percent } from '../figure-text.ts'
 
 /** What compares answers: a command or an endpoint. */
 export type CheckerKind = 'command' | 'url'

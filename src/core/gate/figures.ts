@@ -134,8 +134,6 @@ export interface FiguresOptions {
 const mean = (values: number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
 
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
 export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'foundLate' | 'slices'>
 
 /**

@@ -2,7 +2,7 @@
  * What more exchanges were worth to a template: the proven coverage of its tries, which come as the requests of the
  * log double. Measured at each, and not carried on to more.
  */
-import { percent } from '../gate/figures.ts'
+import { percent, whole } from '../figure-text.ts'
 import { winningFigures, type Internalization } from './internalization.ts'
 
 export interface Try {
@@ -21,8 +21,6 @@ export const tryOf = ({ plan, verdict }: Internalization): Try | null =>
         coverage: verdict.verdict === 'promote' ? winningFigures(verdict).coverage : 0,
       }
 
-const count = (exchanges: number): string => exchanges.toLocaleString('en-US')
-
 /**
  * The newest try beside the newest one that had fewer exchanges.
  * @param rows of one template, oldest first @returns null where no two tries can be compared
@@ -34,7 +32,7 @@ export const growthText = (rows: readonly Internalization[]): string | null => {
   if (last === undefined || before === undefined) return null
   const points = Math.abs(100 * (last.coverage - before.coverage)).toFixed(1)
   return (
-    `${count(last.exchanges)} exchanges proved ${percent(last.coverage)} coverage, ${points} points ` +
-    `${last.coverage < before.coverage ? 'less' : 'more'} than ${count(before.exchanges)} did`
+    `${whole(last.exchanges)} exchanges proved ${percent(last.coverage)} coverage, ${points} points ` +
+    `${last.coverage < before.coverage ? 'less' : 'more'} than ${whole(before.exchanges)} did`
   )
 }

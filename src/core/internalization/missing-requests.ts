@@ -1,4 +1,5 @@
 /** What a template waits for before the worker internalizes it, in words. Pure. */
+import { whole } from '../figure-text.ts'
 
 /** Counts of its requests, of bought answers, and of those that a lora answered, from which none is learned. */
 interface Counts {
@@ -16,5 +17,5 @@ export const missingText = (stats: Counts, needed: number): string => {
   const missing = missingRequests(stats, needed)
   return missing === 0
     ? 'has enough requests, unless many repeat each other'
-    : `needs ${missing.toLocaleString('en-US')} more requests`
+    : `needs ${whole(missing)} more requests`
 }

@@ -1,6 +1,6 @@
 /** The promise of a judged route in words: who vouches for what, and what is not claimed. Knows nothing of tests. */
 import { ruleNames, writtenRules, type FieldRule } from '../answer/field-rules.ts'
-import { percent } from '../gate/figures.ts'
+import { percent, points, shortPercent } from '../figure-text.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { badText, differenceText } from '../outcomes/outcome-text.ts'
 import { ALPHA } from '../gate/gate.ts'
@@ -22,12 +22,10 @@ interface PromiseFacts {
   users: Pick<OutcomeFigures, 'bad' | 'conversations' | 'interval' | 'missing'> | null
 }
 
-const points = (share: number): string => String(Math.round(1000 * share) / 10)
-
-const CONFIDENCE = `${points(1 - ALPHA)} %`
+const CONFIDENCE = shortPercent(1 - ALPHA)
 
 const ofJudge = ({ admission: { judge }, margin }: JudgePromise): string =>
-  `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} points ` +
+  `Judge ${judge.model} (version ${judge.version}, rubric ${judge.rubric}) rejects at most ${points(margin)} ` +
   `more of this route's answers than of a second answer of the upstream, at ${CONFIDENCE}. An answer with a fact ` +
   "that neither the upstream's answer nor the request states counts as rejected."
 
@@ -53,9 +51,9 @@ const ofFaults = ({
   })
   const rest = unwatched.length === 0 ? '' : `; not watched: ${unwatched.join(', ')}`
   if (watched.length === 0)
-    return `${judge.model} is not shown to catch ${points(LEAST_CAUGHT)} % of any class of planted faults${rest}.`
+    return `${judge.model} is not shown to catch ${shortPercent(LEAST_CAUGHT)} of any class of planted faults${rest}.`
   return (
-    `${judge.model} catches at least ${points(LEAST_CAUGHT)} % of these planted faults, of each class at ` +
+    `${judge.model} catches at least ${shortPercent(LEAST_CAUGHT)} of these planted faults, of each class at ` +
     `${CONFIDENCE}: ${watched.join(', ')}${rest}.`
   )
 }
@@ -65,7 +63,7 @@ const ofPeople = ({ people, margin }: PromiseFacts): string => {
     return `Nothing is claimed about people before ${RATINGS_NEEDED} ratings.`
   const rated = `${people.bad} of ${people.rated} answers that people rated blind are bad`
   if (people.result === 'proved')
-    return `People: ${rated}, so at most ${points(margin)} % of all are, at ${CONFIDENCE}.`
+    return `People: ${rated}, so at most ${shortPercent(margin)} of all are, at ${CONFIDENCE}.`
   const wanted = Math.max(RATINGS_NEEDED, people.wanted)
   return people.result === 'open'
     ? `Nothing is claimed about people before ${wanted} ratings: ${rated} so far.`

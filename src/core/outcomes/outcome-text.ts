@@ -1,5 +1,5 @@
 /** What the outcome test says, in words. Pure. */
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import type { OutcomeFigures } from './outcome-figures.ts'
 
 /** `11.2`: of a share, in points */

@@ -1,6 +1,6 @@
 /** The checks of a proof file that are about what followed the decision: states, pairs and their evidence. */
 import { lossBoundsOf } from '../internalization/live-route.ts'
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import { leastCounted } from '../rollout/border.ts'
 import { meanLoss, START_EVERY } from '../rollout/evidence.ts'
 import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'

@@ -3,8 +3,7 @@
  * clauses without a full stop, which stand behind a colon or in a sentence of their own (`sentenceOf`).
  */
 import { minuteText, partText } from '../days.ts'
-import { dollars } from '../cost/economics.ts'
-import { percent } from '../gate/figures.ts'
+import { dollars, percent } from '../figure-text.ts'
 import type { Reason, ReasonCode, ReasonFigures, SaidReason, Sayings } from '../reason.ts'
 import { KIND_WORDS, answerKindOf, stanceText } from '../terms/terms.ts'
 import { MORE_TRAFFIC, OTHER_ANSWERS, VERDICT_SAYINGS, refusalText } from './verdict-sayings.ts'

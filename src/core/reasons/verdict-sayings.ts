@@ -1,7 +1,6 @@
 /** The reasons of verdicts, and of the witnesses that they rest on, in words. */
-import { dollars } from '../cost/economics.ts'
+import { dollars, percent } from '../figure-text.ts'
 import { checkerName } from '../gate/checker.ts'
-import { percent } from '../gate/figures.ts'
 import { isHead, modelOfArm, type ArmName } from '../learn/schedule.ts'
 import type { ReasonFigures, SaidReason, Sayings } from '../reason.ts'
 

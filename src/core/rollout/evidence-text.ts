@@ -1,5 +1,5 @@
 /** Losses of pairs, and the evidence in them, in words. Pure. */
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import { meanLoss, type LossCounts } from './evidence.ts'
 
 const MILLION = 6

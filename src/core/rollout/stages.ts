@@ -12,6 +12,7 @@ import {
   type LossCounts,
 } from './evidence.ts'
 import type { Streams } from './pair-reader.ts'
+import { shortPercent } from '../figure-text.ts'
 import { itemAt } from '../lists.ts'
 
 /** Where a live route stands. */
@@ -37,7 +38,7 @@ export const stageName = ({
 }: Pick<RolloutStage, 'share' | 'isPaused'>): string => {
   if (isPaused) return 'paused'
   if (share === 0) return 'shadow'
-  return share === 1 ? 'full' : `canary ${Number((100 * share).toPrecision(3))} %`
+  return share === 1 ? 'full' : `canary ${shortPercent(share)}`
 }
 
 /** The operator's settings for rollouts. */

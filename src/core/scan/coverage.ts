@@ -5,7 +5,7 @@
 import { reasonText } from '../reasons/say-reason.ts'
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
 import { coverageCurve, type CurvePoint } from '../gate/coverage-curve.ts'
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import { burstMsOf } from '../internalization/internalization.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'

@@ -2,7 +2,7 @@
  * Which head can be tried on the exchanges of a template, for labels or for a form: the split that the gate would
  * make, the type of the answers, and the obstacle where there is one.
  */
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import { findAnswerForm, type AnswerForm } from '../answer/answer-form.ts'
 import { textOf } from '../answer/outcome.ts'
 import {

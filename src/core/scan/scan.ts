@@ -3,7 +3,7 @@
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
-import { percent } from '../gate/figures.ts'
+import { percent } from '../figure-text.ts'
 import { cacheRules } from '../cache/finding.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'

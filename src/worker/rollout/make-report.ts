@@ -1,5 +1,5 @@
 /** The report on a live route, and what an operator must be told of it. Pure. */
-import { percent } from '../../core/gate/figures.ts'
+import { percent } from '../../core/figure-text.ts'
 import type { BorderReport } from '../../core/rollout/border.ts'
 import type { Internalization } from '../../core/internalization/internalization.ts'
 import { meanLoss } from '../../core/rollout/evidence.ts'

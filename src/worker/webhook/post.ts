@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import type { WebhookTarget, WorkerDeps } from '../deps.ts'
 import { bodyOf, type EventType, type WebhookEvent } from './event.ts'
-import { percent } from '../../core/gate/figures.ts'
+import { percent } from '../../core/figure-text.ts'
 import { stageName } from '../../core/rollout/stages.ts'
 import { shortId } from '../../core/template/name.ts'
 

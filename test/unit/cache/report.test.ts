@@ -114,7 +114,7 @@ describe('the sentence of a mend', () => {
   it.each<[FoundCause['cause'], Partial<CacheFinding>, string]>([
     ['tools-order', {}, 'in one order'],
     ['tools-change', {}, 'one list of tools'],
-    ['gap', {}, '25 % of them'],
+    ['gap', {}, '25.0 % of them'],
     ['several-models', { places: { models: 3, credentials: 1 } }, 'its 3 models'],
     ['several-models', { places: { models: 1, credentials: 4 } }, 'each of its 4'],
     ['retrieved-examples', {}, 'Move the retrieved examples behind the constant text.'],

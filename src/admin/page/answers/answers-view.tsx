@@ -1,7 +1,7 @@
 /** Held-out answers of an internalization beside those of the upstream, for the person who decides. */
 import { Badge } from '../parts/figures.tsx'
 import type { Tone } from '../../../views/facts.ts'
-import { percent, whole } from '../../../views/format.ts'
+import { percent, whole } from '../../../core/figure-text.ts'
 import { recordPath, internalizationPath, withQuery } from '../address.ts'
 import { Line, Text } from '../parts/text.tsx'
 import {

@@ -5,7 +5,7 @@ import { BASE, causeOf, type AddView, type PageApp, type PageContext } from '../
 import { Action, TOKEN_FIELD } from '../parts/form.tsx'
 import { forget, type ForgetReport, type Learned } from '../../../lifecycle/forget.ts'
 import { Notice } from '../parts/figures.tsx'
-import { counted, whole } from '../../../views/format.ts'
+import { counted, whole } from '../../../core/figure-text.ts'
 import { InternalizationLink, TemplateLink, type Names } from '../links.tsx'
 import { STATE_WORDS } from '../../../views/say-state.ts'
 import { numbers, Table } from '../parts/table.tsx'

@@ -1,7 +1,7 @@
 /** The trade of a candidate: the more requests it answers, the fewer of its answers agree. */
 import type { CurvePoint } from '../../../core/gate/coverage-curve.ts'
 import type { ArmFigures, Verdict } from '../../../core/gate/gate.ts'
-import { percent } from '../../../views/format.ts'
+import { percent } from '../../../core/figure-text.ts'
 import { Plot } from '../parts/plot.tsx'
 
 export interface CoverageProps {

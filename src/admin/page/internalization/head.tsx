@@ -4,7 +4,7 @@ import { stageName, type RolloutSettings, type RolloutStage } from '../../../cor
 import { stageProgress } from '../../../lifecycle/rollout-report.ts'
 import { recordPath } from '../address.ts'
 import { Badge, Figures, Time, type FigureProps } from '../parts/figures.tsx'
-import { counted, percent } from '../../../views/format.ts'
+import { counted, percent } from '../../../core/figure-text.ts'
 import { InternalizationLink, TemplateName } from '../links.tsx'
 import { StateBadge } from '../parts/state.tsx'
 import { Text } from '../parts/text.tsx'

@@ -6,7 +6,7 @@ import { judgeCostText, lostAuditsText } from '../../../lifecycle/read-judge.ts'
 import type { Judged } from '../../../views/internalization.ts'
 import { Badge, Figures, Notice, type FigureProps } from '../parts/figures.tsx'
 import type { Tone } from '../../../views/facts.ts'
-import { percent, usd, whole } from '../../../views/format.ts'
+import { percent, usd, whole } from '../../../core/figure-text.ts'
 import { numbers, Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 

@@ -1,7 +1,7 @@
 /** What a route has saved, and what it leaves a month. Pure. */
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import { Figures, type FigureProps } from '../parts/figures.tsx'
-import { usd } from '../../../views/format.ts'
+import { usd } from '../../../core/figure-text.ts'
 
 export interface MoneyProps {
   /** of the template since the log began; null: it is not live */

@@ -14,7 +14,7 @@ import { type CacheReport, otherTitle, causeText } from '../../../core/cache/cac
 import { stageName } from '../../../core/rollout/stages.ts'
 import { BASE } from '../env.ts'
 import { Notice, Time } from '../parts/figures.tsx'
-import { counted, percent, whole } from '../../../views/format.ts'
+import { counted, percent, whole } from '../../../core/figure-text.ts'
 import { Followers, TemplateLink, type Names } from '../links.tsx'
 import { stateText } from '../../../views/say-state.ts'
 import { Line } from '../parts/text.tsx'

@@ -1,5 +1,5 @@
 /** An interval of a share beside its limits, as a picture. */
-import { percent } from '../../../views/format.ts'
+import { percent } from '../../../core/figure-text.ts'
 
 export interface IntervalProps {
   /** what the share is of */

@@ -1,6 +1,6 @@
 /** Text of requests and answers: never markup, cut, with a way to see all of it. */
 import { cutText, visibleText } from './visible-text.ts'
-import { whole } from '../../../views/format.ts'
+import { whole } from '../../../core/figure-text.ts'
 
 /** of one text on a page */
 const MAX_CHARS = 1200

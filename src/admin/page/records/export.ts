@@ -3,7 +3,7 @@ import { answerTexts, userTexts } from '../../../core/log/record-bodies.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import { tokenCounts } from '../../../openai/usage/usage.ts'
 import type { RecordQuery, Store } from '../../../store/store.ts'
-import { counted } from '../../../views/format.ts'
+import { counted } from '../../../core/figure-text.ts'
 import { csvLine } from '../../../core/csv.ts'
 
 /** Records of one file. */

@@ -1,6 +1,6 @@
 /** One record: its figures, and what was asked and answered. Pure. */
 import type { Child } from 'hono/jsx'
-import { counted, milliseconds, usd, whole } from '../../../views/format.ts'
+import { counted, milliseconds, usd, whole } from '../../../core/figure-text.ts'
 import { Line, Text } from '../parts/text.tsx'
 import { dialectOfRecord, type Dialect } from '../../../openai/dialect.ts'
 import { readAnswer, readRequest, type ShownAnswer, type ShownMessage } from './read-bodies.ts'

@@ -4,7 +4,7 @@ import { shortId } from '../../../core/template/name.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { templatePath } from '../address.ts'
 import { Notice } from '../parts/figures.tsx'
-import { counted, whole } from '../../../views/format.ts'
+import { counted, whole } from '../../../core/figure-text.ts'
 import { Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 import { promptAsText } from './prompt.tsx'
@@ -41,7 +41,7 @@ interface Difference {
 
 const leftOut = (number: number, what: string): Piece => ({
   kind: 'left-out',
-  text: `… ${number.toLocaleString('en-US')} equal ${what} …`,
+  text: `… ${whole(number)} equal ${what} …`,
 })
 
 const same = (text: string): Piece => ({ kind: 'same', text })

@@ -1,6 +1,6 @@
 /** The messages of a template with its anchors, slots, examples and query marked. */
 import type { Segment, Template, TemplateMessage } from '../../../core/template/template.ts'
-import { whole } from '../../../views/format.ts'
+import { whole } from '../../../core/figure-text.ts'
 import { Line, Text } from '../parts/text.tsx'
 
 /** of all anchors that are shown */

@@ -1,7 +1,7 @@
 /** Whether internalizing a template pays, with the figures behind it. Pure. */
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import { Figures, type FigureProps } from '../parts/figures.tsx'
-import { percent, usd, whole } from '../../../views/format.ts'
+import { percent, usd, whole } from '../../../core/figure-text.ts'
 import { Slow } from '../parts/slow.tsx'
 import { Line } from '../parts/text.tsx'
 import { PaysBadge } from './template-list.tsx'

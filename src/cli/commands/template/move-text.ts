@@ -1,10 +1,9 @@
 /** The report on a move to another model, for a terminal. Pure. */
-import { dollars } from '../../../core/cost/economics.ts'
-import { counted } from '../../../core/cost/figure-text.ts'
+import { counted, dollars, percent } from '../../../core/figure-text.ts'
 import type { Difference, ModelFigures } from '../../../core/move/move-report.ts'
 import type { Moved } from '../../../worker/move/measure.ts'
 import { visibleName } from '../../../visible-text.ts'
-import { percent, table } from '../../output.ts'
+import { table } from '../../output.ts'
 import { compact } from '../../../core/lists.ts'
 
 /** What `move --json` prints of a template. */

@@ -14,7 +14,7 @@ import {
 import { rolloutProgress, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import { internalizationPath } from '../../address.ts'
 import { Action, type ActionProps } from '../../parts/form.tsx'
-import { shortPercent, whole } from '../../../../views/format.ts'
+import { shortPercent, whole } from '../../../../core/figure-text.ts'
 import { sayApproval, sayStage } from '../../../../views/say-rollout.ts'
 import { ShareFields } from './share-fields.tsx'
 

@@ -2,7 +2,7 @@
 import type { BodyData } from 'hono/utils/body'
 import { AppError } from '../../../../errors.ts'
 import { formText } from '../../form-text.ts'
-import { shortPercent } from '../../../../views/format.ts'
+import { shortPercent } from '../../../../core/figure-text.ts'
 
 export interface ShareFieldsProps {
   /** what is entered unless a person chooses another share; null: there is no such stage */

@@ -4,7 +4,7 @@ import { hasMoved, type CoverageStep } from '../../../../core/internalization/co
 import { minuteText } from '../../../../core/days.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { gainText } from '../../../../lifecycle/rollout-report.ts'
-import { percent } from '../../../../views/format.ts'
+import { percent } from '../../../../core/figure-text.ts'
 import { Plot } from '../../parts/plot.tsx'
 
 const SECOND_MS = 1000

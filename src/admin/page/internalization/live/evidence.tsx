@@ -5,7 +5,7 @@ import type { EvidencePoint } from '../../../../core/rollout/evidence-path.ts'
 import { stageName } from '../../../../core/rollout/stages.ts'
 import { type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
 import { minuteText } from '../../../../core/days.ts'
-import { percent, whole } from '../../../../views/format.ts'
+import { percent, whole } from '../../../../core/figure-text.ts'
 import { Plot } from '../../parts/plot.tsx'
 
 export interface EvidenceProps {

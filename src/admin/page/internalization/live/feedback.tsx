@@ -3,7 +3,7 @@ import type { FeedbackCounts } from '../../../../core/log/feedback.ts'
 import type { OutcomeFigures } from '../../../../core/outcomes/outcome-figures.ts'
 import { outcomeLines } from '../../../../core/outcomes/outcome-text.ts'
 import { sentenceOf } from '../../../../core/reasons/say-reason.ts'
-import { whole } from '../../../../views/format.ts'
+import { whole } from '../../../../core/figure-text.ts'
 import { Interval } from '../../parts/interval.tsx'
 import { numbers, Table } from '../../parts/table.tsx'
 

@@ -5,7 +5,7 @@ import { meanLoss } from '../../../../core/rollout/evidence.ts'
 import type { RolloutSettings } from '../../../../core/rollout/stages.ts'
 import type { WithheldPart } from '../../../../core/rollout/withheld.ts'
 import { type RolloutProgress, type RolloutReport } from '../../../../lifecycle/rollout-report.ts'
-import { shortPercent } from '../../../../views/format.ts'
+import { shortPercent } from '../../../../core/figure-text.ts'
 import {
   rolloutFacts,
   rolloutTables,

@@ -5,7 +5,7 @@ import {
   type Internalization,
 } from '../../../../core/internalization/internalization.ts'
 import type { Store } from '../../../../store/store.ts'
-import { percent, whole } from '../../../../views/format.ts'
+import { percent, whole } from '../../../../core/figure-text.ts'
 import { reasonText } from '../../parts/reason-text.ts'
 import { numbers, Table } from '../../parts/table.tsx'
 import { Line } from '../../parts/text.tsx'

@@ -1,18 +1,29 @@
-/** Figures as short texts. Pure. */
+/** Figures as short texts, the same in the terminal and on the page. Pure. */
 
-export { counted } from '../core/cost/figure-text.ts'
+const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
-export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+export const whole = (value: number): string => WHOLE.format(value)
+
+/** `1 template`, `2,000 templates`. */
+export const counted = (value: number, noun: string): string =>
+  `${whole(value)} ${noun}${value === 1 ? '' : 's'}`
+
+/** @param share 0 to 1 */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 /** Without decimals that say nothing: `5 %`, `2.5 %`. */
-export const shortPercent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+export const shortPercent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`
 
 /** A difference of two shares: `5 points`. */
-export const points = (share: number): string => `${Number((share * 100).toPrecision(3))} points`
+export const points = (share: number): string => `${Number((100 * share).toPrecision(3))} points`
 
-const NUMBER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+/** Two significant digits at least, because a call costs fractions of a cent. */
+export const dollars = (usd: number): string =>
+  Math.abs(usd) >= 1 || usd === 0 ? `${usd.toFixed(2)} USD` : `${Number(usd.toPrecision(2))} USD`
 
-export const whole = (value: number): string => NUMBER.format(value)
+/** Whole dollars from a hundred on. */
+export const roundDollars = (usd: number): string =>
+  Math.abs(usd) >= 100 ? `${whole(usd)} USD` : dollars(usd)
 
 /** Below ten dollars with cents and their parts: savings begin small. */
 export const usd = (value: number): string => {
