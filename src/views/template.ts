@@ -1,10 +1,12 @@
 /** Templates with what is known of them, as API, command line and page have them. */
 import { z } from '@hono/zod-openapi'
 import type { TemplateEconomics } from '../core/cost/template-economics.ts'
-import { removedPlaces } from '../core/template/removed-places.ts'
+import { whole } from '../core/figure-text.ts'
+import { removedPlaces, type RemovedPlace } from '../core/template/removed-places.ts'
 import { nonEmpty, valueIn } from '../core/lists.ts'
 import type { TemplateCache } from '../savings/caches.ts'
 import type { Economics } from '../savings/economics.ts'
+import type { FactTable } from './facts.ts'
 import { internalizationSummary, internalizationSummarySchema } from './internalization.ts'
 import { cacheSchema, economicsSchema, statsSchema } from './money.ts'
 import { stored, texts, time } from './shape.ts'
@@ -253,3 +255,22 @@ export const templateView = async (deps: ViewDeps, template: Template): Promise<
   const fields = await deps.store.templates.fields(template.version)
   return { ...template, ...summary, fields }
 }
+
+const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
+  constant: (count) => `constant text of ${whole(count)} characters`,
+  examples: (count) => `examples from a set of ${whole(count)} known ones, unchanged`,
+  shapes: (count) => `a value of one of ${whole(count)} known shapes`,
+}
+
+const SEEN_CHARS = 40
+
+export const removedTable = (template: Template): FactTable => ({
+  caption:
+    'Text that is removed unread; a request with any other text in its place goes to the upstream',
+  columns: ['Removed unread', 'May hold', 'For example'],
+  rows: removedPlaces(template).map(({ name, holds, count, seen }) => [
+    name === '' ? 'text of the prompt' : name,
+    HOLDS[holds](count),
+    seen.map((text) => JSON.stringify(text.slice(0, SEEN_CHARS))).join(', '),
+  ]),
+})

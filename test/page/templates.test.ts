@@ -160,7 +160,7 @@ describe('templates', () => {
       expect(markup).toContain('free · pro')
       expect(markup).toContain('the answer depends on it')
       expect(markup).toContain('p = 0.0010 under the hypothesis of no effect')
-      expect(markup).toContain('constant text, 26 characters')
+      expect(markup).toContain('constant text of 26 characters')
       expect(markup).toContain('a value of one of 1 known shapes')
       expect(markup).toContain('examples from a set of 2 known ones, unchanged')
       expect(markup).toContain('Order: teal &lt;b&gt;')

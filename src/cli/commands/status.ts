@@ -9,6 +9,7 @@ import {
   type Retirement,
 } from '../../core/cost/retirements.ts'
 import { minuteText } from '../../core/days.ts'
+import { counted } from '../../core/figure-text.ts'
 import { followersOf } from '../../core/internalization/followers.ts'
 import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import { judgeCostText } from '../../lifecycle/read-judge.ts'
@@ -132,8 +133,8 @@ const remarksOf = (
 }
 
 const retirementLine = (retirement: Retirement): string =>
-  `${visibleName(retirement.model)} ${retirementText(retirement)}: ${retirement.templates} ` +
-  (retirement.templates === 1 ? 'template' : 'templates')
+  `${visibleName(retirement.model)} ${retirementText(retirement)}: ` +
+  counted(retirement.templates, 'template')
 
 const retirementLines = (
   { retirements, followedRetirements }: Collected,

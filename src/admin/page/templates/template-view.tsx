@@ -4,17 +4,17 @@ import { shortId } from '../../../core/template/name.ts'
 import { growthText, tryOf } from '../../../core/internalization/growth.ts'
 import type { Internalization } from '../../../core/internalization/internalization.ts'
 import { isInWork } from '../../../lifecycle/transitions.ts'
-import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import {
   MAX_LABEL_CHARS,
   slotsOf,
   type Slot,
   type SlotTest,
-  type Template,
 } from '../../../core/template/template.ts'
 import { termsText } from '../../../core/terms/terms.ts'
 import { templatePath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
+import { removedTable } from '../../../views/template.ts'
+import { Facts } from '../parts/facts.tsx'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { Fold } from '../parts/fold.tsx'
@@ -76,26 +76,6 @@ const Slots = ({ slots }: { slots: Slot[] }) => (
     columns={['Slot', 'Type', 'Values', 'For the small model', 'Why']}
     rows={slots.map(slotCells)}
     empty="The prompt has no slot: nothing in it changes but the query."
-  />
-)
-
-const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
-  constant: (count) => `constant text, ${whole(count)} characters`,
-  examples: (count) => `examples from a set of ${whole(count)} known ones, unchanged`,
-  shapes: (count) => `a value of one of ${whole(count)} known shapes`,
-}
-
-const removedCells = ({ name, holds, count, seen }: RemovedPlace) => [
-  name === '' ? 'text of the prompt' : <Line text={name} chars={60} />,
-  HOLDS[holds](count),
-  <Line text={seen.join(' · ')} chars={300} />,
-]
-
-const Removed = ({ template }: { template: Template }) => (
-  <Table
-    caption="Text that is removed unread; a request with any other text in its place goes to the upstream"
-    columns={['Place', 'May hold', 'For example']}
-    rows={removedPlaces(template).map(removedCells)}
   />
 )
 
@@ -301,7 +281,7 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
       <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
       <Fold name="Slots" tells="and the text that is removed unread">
         <Slots slots={slotsOf(template)} />
-        <Removed template={template} />
+        <Facts table={removedTable(template)} />
         {template.caller !== undefined && (
           <p>
             All its requests, and the removed text, came from one key,{' '}

@@ -11,7 +11,6 @@ import { termsOfTemplate } from '../../../core/internalization/answer-type.ts'
 import { termsText, type TrainingTerms } from '../../../core/terms/terms.ts'
 import { loadUpstreams, trainingTerms } from '../../../config/config-files.ts'
 import { shortId } from '../../../core/template/name.ts'
-import { removedPlaces, type RemovedPlace } from '../../../core/template/removed-places.ts'
 import { slotsOf, type Segment, type Slot, type Template } from '../../../core/template/template.ts'
 import { minuteText } from '../../../core/days.ts'
 import type { Store } from '../../../store/store.ts'
@@ -31,9 +30,14 @@ import { print, table, type OutputOptions } from '../../output.ts'
 import { stepTexts } from '../../rollout/rollout-text.ts'
 import { followersText, readTitles, type Titles } from '../../titles.ts'
 import { internalizationView } from '../../../views/internalization.ts'
-import { templateView, type TemplateView, type ViewDeps } from '../../../views/template.ts'
+import {
+  removedTable,
+  templateView,
+  type TemplateView,
+  type ViewDeps,
+} from '../../../views/template.ts'
 import { visibleName } from '../../../visible-text.ts'
-import { judgedText, planRulesText } from '../../verdict-text.ts'
+import { factsText, judgedText, planRulesText } from '../../verdict-text.ts'
 import { fieldRulesText } from './fields.ts'
 import { agreementText, paysText, stateText } from '../../state-text.ts'
 import { compact } from '../../../core/lists.ts'
@@ -115,24 +119,6 @@ const slotsText = (template: Template): string => {
     ...slots.map((slot) => [slot.name, slot.kept ? 'yes' : 'no', slotValues(slot)]),
   ])
 }
-
-const HOLDS: Record<RemovedPlace['holds'], (count: number) => string> = {
-  constant: (count) => `constant text of ${count} characters`,
-  examples: (count) => `examples from a set of ${count} known ones, unchanged`,
-  shapes: (count) => `a value of one of ${count} known shapes`,
-}
-
-const SEEN_CHARS = 40
-
-const removedText = (template: Template): string =>
-  table([
-    ['removed unread', 'what it may hold', 'for example'],
-    ...removedPlaces(template).map(({ name, holds, count, seen }) => [
-      name === '' ? 'text of the prompt' : name,
-      HOLDS[holds](count),
-      seen.map((text) => JSON.stringify(text.slice(0, SEEN_CHARS))).join(', '),
-    ]),
-  ])
 
 /** Of the newest internalization with a verdict. */
 const newestForm = async (store: Store, rows: Internalization[]): Promise<ShownForm | null> => {
@@ -287,7 +273,7 @@ const render = ({
     ...cachePart(view.cache),
     messagesText(template),
     slotsText(template),
-    removedText(template),
+    factsText(removedTable(template)),
     fields.length > 0 && fieldRulesText(fields),
     internalizationsText(internalizations, rollouts, form),
     judged !== null && judgedText(judged, judged.spentUsd),
