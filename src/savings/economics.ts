@@ -76,13 +76,12 @@ interface Assessed {
   drafts: ReadonlyMap<string, Draft>
   /** of templates with a live route, which share the engine's cost */
   live: readonly (readonly [string, Draft])[]
-  caches: KnownCaches['templates']
   settings: EconomicsSettings
 }
 
 /** Of a template by its version; none without a draft. */
 const economicsWithin =
-  ({ drafts, live, caches, settings }: Assessed) =>
+  ({ drafts, live, settings }: Assessed) =>
   ({ version, model }: Template): [string, TemplateEconomics][] => {
     const own = drafts.get(version)
     if (own === undefined) return []
@@ -93,8 +92,7 @@ const economicsWithin =
     const [shared = 0] = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
     // the engine does not run for another model
     const engineUsd = own.otherModel === null ? shared : 0
-    const mendedShare = caches.get(version)?.mendedShare ?? 0
-    return [[version, economicsOf(own, { model, engineUsd, mendedShare, settings })]]
+    return [[version, economicsOf(own, { model, engineUsd, settings })]]
   }
 
 export const openEconomics = (
@@ -117,11 +115,7 @@ export const openEconomics = (
     const versions = new Set(routed.map(({ version }) => version))
     const live = [...drafts].filter(([version]) => versions.has(version))
     if (live.length < versions.size) return new Map()
-    const caches = await readCaches(store, settings)
-    const economics = templates.flatMap(
-      economicsWithin({ drafts, live, caches: caches.templates, settings })
-    )
-    return new Map(economics)
+    return new Map(templates.flatMap(economicsWithin({ drafts, live, settings })))
   }
 
   const readHours = createHoursReader(store, now)

@@ -56,7 +56,6 @@ export const economicsSchema = z
     reason: z.string(),
     remarks: texts,
     monthly: dollarsSchema.nullable().describe('training is spread over six months'),
-    mendedNetUsdPerMonth: z.number().nullable().describe('after the mends of `cache`'),
     price,
     otherModel: z.string().nullable().describe('of the upstreams; null: one of the engine'),
     otherPrice: price,
@@ -88,7 +87,6 @@ export const cacheSchema = z
     usdPerMonth: z.number().nullable().describe('saved by all mends; null: see `usdUnknown`'),
     usdUnknown: z.string().nullable(),
     priceAsOf: z.string().nullable(),
-    mendedShare: z.number().describe('of the prompt tokens, what all mends add'),
     causes: z.array(
       z.object({
         cause: z.custom<CauseReport['cause']>().openapi({ type: 'string' }),

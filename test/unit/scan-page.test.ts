@@ -274,7 +274,6 @@ const CACHE: NonNullable<TemplateReport['cache']> = {
   usdPerMonth: 900,
   usdUnknown: null,
   priceAsOf: '2026-11-01',
-  mendedShare: 0.8,
   causes: [
     {
       cause: 'time',
@@ -288,7 +287,7 @@ const CACHE: NonNullable<TemplateReport['cache']> = {
 const mended = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   labels({
     cache: CACHE,
-    mendedNetUsdPerMonth: 200,
+    netUsdPerMonth: 200,
     advice: [
       { action: 'mend', usdPerMonth: 900 },
       { action: 'internalize', usdPerMonth: 200 },
@@ -302,17 +301,17 @@ describe('a cache that is not read', () => {
   it('is in the first sentences, the advice and the next step, by money', () => {
     const report = reportOf([mended()], { totals })
     expect(headline(report)).toMatch(
-      /Mends of the provider's cache would save about 900 USD a month\.$/
+      /Mends of the provider's cache alone would save about 900 USD a month\.$/
     )
     expect(remarkOf(mended())).toMatch(
-      /advice: mend the cache \(900 USD a month\), then internalize \(200 USD a month\)$/
+      /advice: mend the cache \(900 USD a month\), or internalize \(200 USD a month\)$/
     )
     const { says, command } = nextStep(report, LOG, SHOP)
     expect(says).toMatch(
       /^first mend the provider's cache for 01234567, .* Then train and prove it/
     )
     expect(command).toContain('promptintern serve')
-    const dearer = reportOf([mended({ mendedNetUsdPerMonth: 2000 })], { totals })
+    const dearer = reportOf([mended({ netUsdPerMonth: 2000 })], { totals })
     expect(nextStep(dearer, LOG, SHOP).says).toMatch(/^train and prove it .* Also mend the/)
   })
 

@@ -118,7 +118,7 @@ export const nextStep = (report: ScanReport, log: ScannedLog, shop: Workshop): N
   const { version, mend, saved } = mended
   const says = `mend the provider's cache for ${shortId(version)}, which saves ${roundDollars(saved)} a month: ${mend}`
   if (step.command === null) return { says, command: null }
-  const most = Math.max(...report.templates.map((row) => row.mendedNetUsdPerMonth ?? 0))
+  const most = Math.max(...report.templates.map((row) => row.netUsdPerMonth ?? 0))
   return most > saved
     ? { says: `${step.says}. Also ${says}`, command: step.command }
     : { says: `first ${says} Then ${step.says}`, command: step.command }

@@ -90,7 +90,7 @@ const readyText = (report: ScanReport): string => {
 const mendText = ({ totals }: ScanReport): string => {
   const saved = totals.cacheUsdPerMonth ?? 0
   return saved > 0
-    ? ` Mends of the provider's cache would save about ${roundDollars(saved)} a month.`
+    ? ` Mends of the provider's cache alone would save about ${roundDollars(saved)} a month.`
     : ''
 }
 
@@ -140,7 +140,7 @@ const adviceText = (advice: readonly Advice[]): string => {
   const steps = advice.map(
     ({ action, usdPerMonth }) => `${STEPS[action]} (${roundDollars(usdPerMonth)} a month)`
   )
-  return `advice: ${steps.join(', then ')}`
+  return `advice: ${steps.join(', or ')}`
 }
 
 /** What is known of one template beside its figures. */

@@ -29,8 +29,6 @@ export interface CacheReport {
   usdUnknown: string | null
   /** day of the price, YYYY-MM-DD; null without one */
   priceAsOf: string | null
-  /** share of the prompt tokens that all mends add to what is read from the cache, 0 to 1 */
-  mendedShare: number
   /** the one that costs most first; empty: the cache is read as far as it can be */
   causes: CauseReport[]
 }
@@ -178,10 +176,6 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
   const causes = found.map((each) => causeReport(each, finding, settings))
   const usd = causes.map(({ usdPerMonth }) => usdPerMonth)
   const usdUnknown = whyUnknown(model, settings)
-  const added = found.reduce(
-    (sum, each) => sum + ((usdOf(each, settings) ?? 1) > 0 ? each.tokens : 0),
-    0
-  )
   return {
     stablePrefixTokens,
     providerMinimumTokens: minimum,
@@ -191,7 +185,6 @@ export const cacheReport = (finding: CacheFinding, given: CacheReportSettings): 
       usdUnknown === null ? usd.reduce<number>((sum, value) => sum + (value ?? 0), 0) : null,
     usdUnknown,
     priceAsOf: price?.asOf ?? null,
-    mendedShare: promptTokens === 0 ? 0 : Math.min(1, added / promptTokens),
     causes,
   }
 }

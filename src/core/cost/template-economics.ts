@@ -69,11 +69,6 @@ export interface Draft {
 export interface TemplateEconomics extends Draft, Worth {
   /** caveats of the figures, for a person to read */
   remarks: string[]
-  /**
-   * net dollars a month against the provider's cache after its mends; null where nothing is to be mended, or it is not
-   * known. Where the provider reports no cached tokens, a warm cache is assumed already.
-   */
-  mendedNetUsdPerMonth: number | null
 }
 
 /** With fewer calls that its lora was asked for, the gate's figures estimate a route's coverage better. */
@@ -230,14 +225,6 @@ export const withCacheHits = (draft: Draft, share: number, written: number | nul
   return { ...draft, call: changed, perCallUsd: callCosts(changed, price, otherPrice) }
 }
 
-/** With what mends add to the provider's cache. @param share of the prompt tokens, 0 to 1 */
-export const withMends = (draft: Draft, share: number): Draft => {
-  const { call } = draft
-  if (call === null || share === 0) return draft
-  const written = call.cacheWriteShare && Math.max(0, call.cacheWriteShare - share)
-  return withCacheHits(draft, call.cacheHitShare + share, written)
-}
-
 /** What no route may answer saves nothing, and costs its training. */
 const FREE_TEXT: Worth = {
   ...unknownWorth(
@@ -269,8 +256,6 @@ interface EconomicsContext {
   model: string
   /** a month's cost, share of this template */
   engineUsd: number
-  /** of the prompt tokens, what mends would add to those that are read from the provider's cache; 0 to 1 */
-  mendedShare: number
   settings: EngineHourSettings
 }
 
@@ -289,15 +274,8 @@ const worthWithin = (
   })
 }
 
-export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => {
-  const { mendedShare, settings } = context
-  const isAssumed = draft.call?.cacheIsMeasured === false
-  const mended = isAssumed ? draft : withMends(draft, mendedShare)
-  return {
-    ...worthWithin(draft, context),
-    remarks: remarksOf(draft, settings.engineUsdPerHour === null),
-    mendedNetUsdPerMonth:
-      mendedShare > 0 ? (worthWithin(mended, context).monthly?.netUsd ?? null) : null,
-    ...draft,
-  }
-}
+export const economicsOf = (draft: Draft, context: EconomicsContext): TemplateEconomics => ({
+  ...worthWithin(draft, context),
+  remarks: remarksOf(draft, context.settings.engineUsdPerHour === null),
+  ...draft,
+})

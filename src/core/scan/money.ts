@@ -19,7 +19,6 @@ import {
   engineHoursUsd,
   savedPerMonth,
   withCacheHits,
-  withMends,
   type CallFigures,
   type Draft,
   type EconomicsSettings,
@@ -52,8 +51,6 @@ export interface TemplateMoney {
   leastNetUsdPerMonth: number | null
   /** if a route answered every request that it may */
   mostNetUsdPerMonth: number | null
-  /** at the expected coverage, against the provider's cache after its mends; null like `netUsdPerMonth` */
-  mendedNetUsdPerMonth: number | null
   /** why the provider's cache is not read, and what mends save; null where too few requests were compared */
   cache: CacheReport | null
   /** that the dollars are made of; null: there is none */
@@ -144,7 +141,7 @@ const netOf = (
   { model }: Template,
   engineUsd: number,
   settings: MoneySettings
-): Savings | null => economicsOf(draft, { model, engineUsd, mendedShare: 0, settings }).monthly
+): Savings | null => economicsOf(draft, { model, engineUsd, settings }).monthly
 
 /** Dollars per call without a cache, less those with it. */
 const cacheSaves = ({ call, price }: Draft): number | null => {
@@ -171,10 +168,10 @@ const moneyOf = (
   const requestsPerMonth = draft.traffic?.callsPerMonth ?? null
   const { prices, withText } = settings
   const cache = finding && cacheReport(finding, { prices, requestsPerMonth, withText })
-  const net = (answered: number, now = draft): number | null => {
+  const net = (answered: number): number | null => {
     // a template that no route answers pays no engine
     if (answered === 0) return draft.perCallUsd === null || requestsPerMonth === null ? null : 0
-    const at = withCoverage(now, answered, settings)
+    const at = withCoverage(draft, answered, settings)
     return netOf(at, template, engineUsd, settings)?.netUsd ?? null
   }
   return {
@@ -186,10 +183,6 @@ const moneyOf = (
     netUsdPerMonth: coverage === null ? null : net(coverage.expectedCoverage),
     leastNetUsdPerMonth: coverage === null ? null : net(coverage.coverageLowerBound),
     mostNetUsdPerMonth: net(1),
-    mendedNetUsdPerMonth:
-      coverage === null
-        ? null
-        : net(coverage.expectedCoverage, withMends(draft, cache?.mendedShare ?? 0)),
     cache,
     price: datedPrices(prices, [template.model])[0] ?? null,
     retiresOn: draft.price?.deprecatedOn ?? null,
@@ -230,14 +223,14 @@ export const otherCachesIn = (
 
 export interface Advice {
   action: 'mend' | 'internalize' | 'nothing'
-  /** what it saves; of an internalization after the mend, because a mended cache costs less */
+  /** what it saves alone, against what the requests cost today: the savings of two steps do not add up */
   usdPerMonth: number
 }
 
-type Figures = Pick<TemplateMoney, 'cache' | 'mendedNetUsdPerMonth'>
+type Figures = Pick<TemplateMoney, 'cache' | 'netUsdPerMonth'>
 
 /** @returns most money first; empty where neither is known */
-export const adviceOf = ({ cache, mendedNetUsdPerMonth: net }: Figures): Advice[] => {
+export const adviceOf = ({ cache, netUsdPerMonth: net }: Figures): Advice[] => {
   const mend = cache?.usdPerMonth ?? 0
   const steps: Advice[] = [
     ...(mend > 0 ? [{ action: 'mend' as const, usdPerMonth: mend }] : []),

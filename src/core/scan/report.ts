@@ -194,10 +194,9 @@ const templateReport = (
   }
 }
 
-/** Savings of mends and heads that are expected first, then those that are possible at most, then tokens. */
+/** The expected savings of a mend or a head first, then those that are possible at most, then tokens. */
 const byMoney = (a: TemplateReport, b: TemplateReport): number => {
-  const expected = ({ advice }: TemplateReport) =>
-    advice.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0)
+  const expected = ({ advice: [first] }: TemplateReport) => first?.usdPerMonth ?? 0
   const possible = ({ mostNetUsdPerMonth }: TemplateReport) => Math.max(0, mostNetUsdPerMonth ?? 0)
   const tokens = ({ requests, promptTokens }: TemplateReport) => requests * (promptTokens ?? 1)
   // without prices: what a head would answer counts before what it would not

@@ -22,7 +22,6 @@ export const labels = (changed: Partial<TemplateReport> = {}): TemplateReport =>
   netUsdPerMonth: 700,
   leastNetUsdPerMonth: 610,
   mostNetUsdPerMonth: 1200,
-  mendedNetUsdPerMonth: 700,
   cache: null,
   price: { model: 'gpt-4o-mini', asOf: '2026-11-20' },
   retiresOn: '2027-01-14',
@@ -61,7 +60,6 @@ export const waiting = (changed: Partial<TemplateReport> = {}): TemplateReport =
     coverageReason: 'no threshold passes',
     missingExchanges: null,
     netUsdPerMonth: 0,
-    mendedNetUsdPerMonth: 0,
     advice: [],
     growth: [
       { rows: 250, coverage: 0, agreementOfAll: 0.6 },

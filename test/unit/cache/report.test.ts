@@ -60,7 +60,7 @@ describe('the dollars of a mend', () => {
   it('are the tokens that it moves to the cache, at the difference of the prices', () => {
     const report = reportOf(finding([cause(), cause({ cause: 'id', tokens: 100 })]))
     expect(report.causes.map(({ usdPerMonth }) => usdPerMonth)).toEqual([2250, 150])
-    expect(report).toMatchObject({ usdPerMonth: 2400, mendedShare: 0.8, priceAsOf: '2026-11-01' })
+    expect(report).toMatchObject({ usdPerMonth: 2400, priceAsOf: '2026-11-01' })
   })
 
   it('are null with a reason where there is no price or no time', () => {
@@ -85,14 +85,14 @@ describe('the dollars of a mend', () => {
     const free = reportOf(finding([cause()]), { price: { ...PRICE, input: 0, cachedInput: 0 } })
     expect(free).toMatchObject({ causes: [{ cause: 'time' }], usdPerMonth: 0 })
     const flat = reportOf(finding([cause()]), { price: { ...PRICE, cachedInput: 2 } })
-    expect(flat).toMatchObject({ causes: [], usdPerMonth: 0, mendedShare: 0 })
+    expect(flat).toMatchObject({ causes: [], usdPerMonth: 0 })
   })
 
   it('of a prefix under the minimum pay for the text that fills it up, or advise to leave it', () => {
     // 900 tokens at 1.5 dollars less, and 124 more at 0.5
     expect(reportOf(short(900)).usdPerMonth).toBeCloseTo(900 * 1.5 - 124 * 0.5, 9)
     expect(mendOf(reportOf(short(900)))).toContain('from 900 to 1,024 tokens')
-    expect(reportOf(short(200))).toMatchObject({ usdPerMonth: 0, mendedShare: 0 })
+    expect(reportOf(short(200))).toMatchObject({ usdPerMonth: 0 })
     expect(mendOf(reportOf(short(200)))).toMatch(/^Leave it:/)
     expect(mendOf(reportOf(short(200), { price: null }))).toContain('without a price')
   })

@@ -14,20 +14,6 @@ const COVERAGES: Record<TemplateEconomics['coverage']['source'], string> = {
   measured: 'measured on the live route',
 }
 
-const mendedFigures = ({ mendedNetUsdPerMonth: net, call }: TemplateEconomics): FigureProps[] =>
-  net === null
-    ? []
-    : [
-        {
-          name: 'Net a month after the mends',
-          value: usd(net),
-          note:
-            call?.cacheIsMeasured === false
-              ? 'the cache counts as warm already, because it is not reported'
-              : 'against what the provider asks once its cache is read',
-        },
-      ]
-
 const monthFigures = ({ monthly }: TemplateEconomics): FigureProps[] =>
   monthly === null
     ? []
@@ -116,7 +102,6 @@ export const Economics = ({ economics, address, isRejected, isInFold = false }: 
         <Figures
           figures={[
             ...monthFigures(economics),
-            ...mendedFigures(economics),
             ...callFigures(economics),
             ...otherFigures(economics),
           ]}
