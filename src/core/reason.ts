@@ -3,7 +3,8 @@
  * `reasons/say-reason.ts` writes each of them as a sentence, and nothing reads a sentence back.
  */
 import type { ErrorCode } from '../errors.ts'
-import type { Outcome } from './answer/outcome.ts'
+import type { OutcomeCounts } from './answer/outcome.ts'
+import type { ResponseType } from './answer/response-type.ts'
 import type { ArmName } from './learn/schedule.ts'
 import type { Unconsented } from './terms/terms.ts'
 
@@ -66,7 +67,7 @@ export interface ReasonFigures {
   'few-text-answers': {
     answerable: number
     minCoverage: number
-    others: Partial<Record<Outcome['kind'], number>>
+    others: OutcomeCounts
   }
   'too-few-held-out': Held
   'held-out-in-bursts': Held & { worth: number }
@@ -105,6 +106,14 @@ export interface ReasonFigures {
   'model-silent': { model: string }
   'model-refused': { model: string; status: number; message: string | null }
   'model-no-completion': { model: string }
+
+  // of a scan, beside those before training: why no coverage is expected
+  'no-estimate': { type: Exclude<ResponseType, 'label'> }
+  'too-many-labels': { labels: number; exchanges: number }
+  'form-without-encoder': Nothing
+  /** null: the seconds of a scan went to other templates */
+  'field-head-untried': { seconds: number; rowsPerSecond: number | null }
+  'field-head-cut': { rows: number; agreement: number }
 
   // of verdicts
   passed: { arm: ArmName; coverage: number; agreement: number }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { APPLICATIONS, type LabelledRequest } from '../kit/traffic/scan-applications.ts'
 import { recordOf } from '../kit/traffic/scan-draws.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { reasonOf, type ReasonOf } from '../../src/core/reason.ts'
 import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
 import type { FillForm } from '../../src/core/scan/field-head.ts'
 import { planHead } from '../../src/core/scan/head-plan.ts'
@@ -98,7 +99,7 @@ describe('a scan', () => {
     expect(label!.netUsdPerMonth).toBeGreaterThan(0)
     expect(label!.netUsdPerMonth).toBeLessThan(label!.mostNetUsdPerMonth!)
     expect(other).toMatchObject({ expectedCoverage: null, netUsdPerMonth: null })
-    expect(other!.coverageReason).toContain('a field head may fill the form')
+    expect(other!.coverageReason).toEqual({ code: 'form-without-encoder', figures: {} })
     expect(totals.ready).toBe(1)
     expect(totals.netUsdPerMonth).toBe(label!.netUsdPerMonth)
   })
@@ -239,16 +240,17 @@ describe('the plan of a head', () => {
   it('asks for more exchanges of 500 labels with three rows each', () => {
     const { labels, obstacle } = planOf(answered(1500, (number) => `label ${number % 500}`))
     expect(labels).toBeNull()
-    const [, labelCount] = /(4\d\d) different, recurring answers/.exec(obstacle!.reason)!
+    const { code, figures } = obstacle!.reason as ReasonOf<'labels-not-shown'>
+    expect(code).toBe('labels-not-shown')
     // 1,000 to learn from have about two rows of each, and four are needed
-    expect(obstacle!.missingExchanges).toBe(4 * Number(labelCount) - 1000)
+    expect(obstacle!.missingExchanges).toBe(4 * figures.values - 1000)
   })
 
   it('does not try more labels than a head learns in a minute', () => {
     const plan = planOf(answered(3000, (number) => `label ${number % 450}`))
     expect(plan.responseType).toBe('label')
     expect(plan.obstacle).toEqual({
-      reason: expect.stringContaining('450 labels are too many for the quick estimate'),
+      reason: reasonOf('too-many-labels', { labels: 450, exchanges: 2500 }),
       missingExchanges: null,
     })
   })
@@ -260,7 +262,10 @@ describe('the plan of a head', () => {
   ])('has a reason for %s whose values are not in the request', (_name, answerOf, type) => {
     const plan = planOf(answered(200, (number) => answerOf(100_000 + 7_919 * number)))
     expect(plan).toMatchObject({ responseType: type, form: null })
-    expect(plan.obstacle!.missingExchanges).toBeNull()
+    expect(plan.obstacle).toEqual({
+      reason: { code: 'no-estimate', figures: { type } },
+      missingExchanges: null,
+    })
   })
 
   it.each([
@@ -270,7 +275,7 @@ describe('the plan of a head', () => {
   ])('has a form for %s with values of the request, and wants an encoder', (_name, answerOf) => {
     const { form, obstacle } = planOf(answered(200, answerOf))
     expect(form).toMatchObject({ explained: 1, fields: [{ kind: 'copied' }] })
-    expect(obstacle!.reason).toContain('--encoder')
+    expect(obstacle!.reason.code).toBe('form-without-encoder')
   })
 
   it('has as many rows for a form as a field head learns in its time', () => {
@@ -281,8 +286,10 @@ describe('the plan of a head', () => {
   it('knows how many held-out rows are missing', () => {
     const { obstacle } = planOf(answered(100, (number) => ['yes', 'no'][number % 2]!))
     // half of them are held out, and 59 are needed
-    expect(obstacle!.reason).toContain('50 held-out')
-    expect(obstacle!.missingExchanges).toBe(18)
+    expect(obstacle).toEqual({
+      reason: reasonOf('too-few-held-out', { rows: 50, needed: 59, margin: 0.05 }),
+      missingExchanges: 18,
+    })
   })
 
   it('has no more rows than a head can be trained on in a minute', () => {
@@ -361,13 +368,17 @@ describe('the coverage of a form', () => {
       await scanned(headThat(() => false, false)),
     ]
     expect(cut).toMatchObject({ expectedCoverage: null, missingExchanges: null })
-    expect(cut.coverageReason).toContain('390 rows')
+    expect(cut.coverageReason).toEqual(reasonOf('field-head-cut', { rows: 390, agreement: 0 }))
     expect(whole.expectedCoverage).toBe(0)
-    expect(whole.coverageReason).toContain('no threshold')
+    expect(whole.coverageReason).toMatchObject({
+      code: 'loss-too-large',
+      figures: { arm: 'field-head' },
+    })
   })
 
   it('is not known where the head could not be tried, with the reason', async () => {
-    const template = await scanned(async () => ({ refused: 'too slow' }))
-    expect(template).toMatchObject({ expectedCoverage: null, coverageReason: 'too slow' })
+    const slow = reasonOf('field-head-untried', { rowsPerSecond: 0.4, seconds: 60 })
+    const template = await scanned(async () => ({ refused: slow }))
+    expect(template).toMatchObject({ expectedCoverage: null, coverageReason: slow })
   })
 })

@@ -38,6 +38,7 @@ const POPULATION = 'worker/population.long.test.ts'
 const REFUSALS = 'page/say-rejection.test.ts'
 const ROUTE = 'unit/coverage-steps.test.ts'
 const HERE = 'unit/reasons.test.ts'
+const SCAN = 'simulations/scan-log.test.ts'
 
 const terms = createTrainingTerms({
   standard: { baseUrl: 'https://api.x.ai/v1' },
@@ -97,6 +98,11 @@ const CODES: { [Code in ReasonCode]: [figures: ReasonFigures[Code], test: string
   'model-silent': [{ model: 'm' }, MODELS],
   'model-refused': [{ model: 'm', status: 404, message: QUOTE }, MODELS],
   'model-no-completion': [{ model: 'm' }, MODELS],
+  'no-estimate': [{ type: 'free-text' }, SCAN],
+  'too-many-labels': [{ labels: 450, exchanges: 2500 }, SCAN],
+  'form-without-encoder': [{}, SCAN],
+  'field-head-untried': [{ seconds: 60, rowsPerSecond: 0.4 }, SCAN],
+  'field-head-cut': [{ rows: 390, agreement: 0.9 }, SCAN],
   passed: [{ arm: 'query-only', coverage: 0.6, agreement: 0.98 }, GATE],
   'no-answers': [{}, GATE],
   unjudged: [{}, GATE],

@@ -1,6 +1,7 @@
 /** The embeddings of texts for a scan's heads. */
 import type { Encoder } from '../../core/scan/head.ts'
 import type { FieldEncoder } from '../../../adapters/onnx/encoder/fields/field-encoder.ts'
+import { reasonOf, type Reason } from '../../core/reason.ts'
 import type { FieldTask, FilledForms, FillForm } from '../../core/scan/field-head.ts'
 
 export interface OpenScanEncoder extends Encoder {
@@ -66,13 +67,11 @@ export interface FieldTrials {
   close(): void
 }
 
-const LATE = `the ${ALL_SECONDS} seconds of a scan for field heads went to templates with more requests; an internalization shows what one answers`
-
 /** @param folder of the encoder, which is opened for the first form */
 export const fieldTrials = (folder: string, threads: number): FieldTrials => {
   let encoder: FieldEncoder | null = null
   let left = ALL_SECONDS
-  const fill = async (task: FieldTask): Promise<FilledForms | { refused: string }> => {
+  const fill = async (task: FieldTask): Promise<FilledForms | { refused: Reason }> => {
     const [{ openFieldEncoder }, { fillForm }] = await Promise.all([
       import('../../../adapters/onnx/encoder/fields/field-encoder.ts'),
       import('../../../adapters/onnx/field-heads/fill-form.ts'),
@@ -85,14 +84,15 @@ export const fieldTrials = (folder: string, threads: number): FieldTrials => {
       threads,
     })
     return answers === null
-      ? {
-          refused: `this machine learns ${rowsPerSecond.toFixed(1)} rows a second, too few for an estimate of a field head in ${seconds.toFixed(0)} seconds; an internalization shows what one answers`,
-        }
+      ? { refused: reasonOf('field-head-untried', { seconds, rowsPerSecond }) }
       : { answers, rows, isCut }
   }
   return {
     fillForm: async (task) => {
-      if (left < LEAST_SECONDS) return { refused: LATE }
+      if (left < LEAST_SECONDS)
+        return {
+          refused: reasonOf('field-head-untried', { seconds: ALL_SECONDS, rowsPerSecond: null }),
+        }
       const startedAt = performance.now()
       try {
         return await fill(task)

@@ -2,6 +2,7 @@
 import { pricesText } from '../../core/cost/price-list.ts'
 import { retirementsOf, retirementText } from '../../core/cost/retirements.ts'
 import { dayText } from '../../core/days.ts'
+import { reasonText } from '../../core/reasons/say-reason.ts'
 import type { Advice } from '../../core/scan/money.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
 import { termsText } from '../../core/terms/terms.ts'
@@ -152,7 +153,7 @@ export const remarkOf = (row: TemplateReport): string => {
     hasForm(row) &&
       isReady(row) &&
       `a head that learned from ${whole(row.rows.train)} rows in less than a minute would answer this share; an internalization trains longer`,
-    coverageReason,
+    coverageReason && reasonText(coverageReason),
     missingText(row),
     growthText(row),
     readText(row),

@@ -71,6 +71,21 @@ export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
 export const textOf = (outcome: Outcome): string | null =>
   outcome.kind === 'text' ? outcome.text : null
 
+export interface Answered {
+  outcome: Outcome
+}
+
+export const textsOf = (exchanges: readonly Answered[]): string[] =>
+  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+
+export type OutcomeCounts = Partial<Record<Outcome['kind'], number>>
+
+export const countOutcomes = (exchanges: readonly Answered[]): OutcomeCounts => {
+  const counts: OutcomeCounts = {}
+  for (const { outcome } of exchanges) counts[outcome.kind] = (counts[outcome.kind] ?? 0) + 1
+  return counts
+}
+
 /** The answer that an arm is trained to give. */
 export const targetOf = (outcome: Outcome): string => textOf(outcome) ?? DEFER_ANSWER
 

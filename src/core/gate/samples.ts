@@ -3,6 +3,8 @@
  * sample of unseen questions, and the p-value of a loss of at least the margin. Knows nothing of
  * the thresholds that are tested or of their levels.
  */
+import { countOutcomes, textsOf, type Answered, type OutcomeCounts } from '../answer/outcome.ts'
+import { reasonOf, type ReasonOf } from '../reason.ts'
 import { binomialLowerTail, tangoNonInferiority, type PairedCounts } from './statistics.ts'
 import { createEffectiveRows } from './effective-rows.ts'
 
@@ -145,3 +147,28 @@ export const lossOf = ({ rows, disagreements, upstreamDisagreements }: SampleCou
 /** Fewest independent rows that can pass: (1 − margin)^rows ≤ level. */
 export const minimumRows = (margin: number, level: number): number =>
   Math.ceil(Math.log(level) / Math.log1p(-margin))
+
+const MOST_FREQUENT = 3
+
+const mostFrequent = (counts: OutcomeCounts): OutcomeCounts =>
+  Object.fromEntries(
+    Object.entries(counts)
+      .filter(([kind]) => kind !== 'text')
+      .toSorted(([, a], [, b]) => b - a)
+      .slice(0, MOST_FREQUENT)
+  )
+
+/** @param minCoverage share of the exchanges that must be answered @returns null where enough have a text, and without exchanges */
+export const fewTextAnswers = (
+  exchanges: readonly Answered[],
+  minCoverage: number
+): ReasonOf<'few-text-answers'> | null => {
+  const answerable = textsOf(exchanges).length / exchanges.length
+  return exchanges.length === 0 || (answerable > 0 && answerable >= minCoverage)
+    ? null
+    : reasonOf('few-text-answers', {
+        answerable,
+        minCoverage,
+        others: mostFrequent(countOutcomes(exchanges)),
+      })
+}

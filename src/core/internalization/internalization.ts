@@ -10,7 +10,7 @@ import type { Repeats } from '../learn/dataset.ts'
 import type { PlannedChecker } from '../gate/checker.ts'
 import type { ArmFigures, Verdict } from '../gate/gate.ts'
 import type { Admission, JudgeIdentity } from '../judge/admission.ts'
-import type { Outcome } from '../answer/outcome.ts'
+import type { OutcomeCounts } from '../answer/outcome.ts'
 import { isSamePart, type RoutePart } from '../route/parts.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
 import type { OtherModel } from '../route/route.ts'
@@ -185,7 +185,7 @@ export interface Population {
   logged: number
   conversations: number
   /** exchanges by how the upstream answered */
-  outcomes: Partial<Record<Outcome['kind'], number>>
+  outcomes: OutcomeCounts
   repeats: Repeats
   /** training rows that exceed the base model's context */
   tooLong: number

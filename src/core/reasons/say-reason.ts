@@ -325,6 +325,35 @@ const SAYINGS: Sayings<ReasonCode> = {
   'model-no-completion': ({ model }) => ({
     says: `${model} does not compete: its answer is no completion`,
   }),
+
+  'no-estimate': ({ type }) => ({
+    says: `there is no quick estimate for answers of the type ${type}`,
+    helps:
+      type === 'free-text'
+        ? 'a lora may give them where a judge compares them (JUDGE_MODEL)'
+        : 'a lora may learn them',
+  }),
+  'too-many-labels': ({ labels, exchanges }) => ({
+    says: `${labels} labels are too many for the quick estimate`,
+    helps: `an internalization, which learns from all ${exchanges} exchanges, may learn them`,
+  }),
+  'form-without-encoder': () => ({
+    says: 'a field head may fill the form of the answers, and its coverage is estimated with a sentence encoder',
+    helps: 'name one with --encoder or ENCODER_PATH',
+  }),
+  'field-head-untried': ({ seconds, rowsPerSecond }) => ({
+    says:
+      rowsPerSecond === null
+        ? `the ${seconds} seconds of a scan for field heads went to templates with more requests`
+        : `this machine learns ${rowsPerSecond.toFixed(1)} rows a second, too few for an estimate of a field head in ${seconds.toFixed(0)} seconds`,
+    helps: 'an internalization shows what one answers',
+  }),
+  'field-head-cut': ({ rows, agreement }) => ({
+    says:
+      `a field head that learned from ${rows} rows for less than a minute agrees on ${percent(agreement)} of all ` +
+      'answers, too few to go live',
+    helps: 'an internalization learns longer',
+  }),
 }
 
 export const REASON_CODES = Object.keys(SAYINGS) as ReasonCode[]

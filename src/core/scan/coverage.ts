@@ -2,18 +2,17 @@
  * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and what twice the
  * rows brought. Knows nothing of how the head was trained.
  */
-import { reasonText } from '../reasons/say-reason.ts'
-import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
+import { decide, type ArmFigures, type HeldOutRow, type Verdict } from '../gate/gate.ts'
 import { coverageCurve, type CurvePoint } from '../gate/coverage-curve.ts'
-import { percent } from '../figure-text.ts'
 import { burstMsOf } from '../internalization/internalization.ts'
-import { failingSlices } from '../gate/slices.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
 import { effectiveRows, type ClusteredRow } from '../gate/effective-rows.ts'
 import { itemAt, zip } from '../lists.ts'
 import { agree, type Comparison } from '../answer/agreement.ts'
 import { DEFER_ANSWER, textOf } from '../answer/outcome.ts'
+import type { HeadName } from '../learn/schedule.ts'
 import type { Split } from '../learn/split.ts'
+import { withQuotes, type Reason } from '../reason.ts'
 import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
 import type { ScannedExchange } from './exchange.ts'
 
@@ -48,7 +47,7 @@ export interface CoverageFigures {
   /** as if everything that may be answered were answered */
   agreementOfAll: number
   /** why the gate refuses; null where it passes */
-  refusal: string | null
+  refusal: Reason | null
   selective: CurvePoint[]
   /** fewest rows first; the last one is the head of the other figures */
   growth: GrowthPoint[]
@@ -77,44 +76,33 @@ export const laterCoverageBound = (
   return proportionLowerBound(coverage * rows, rows, ALPHA / Math.max(1, tests.length))
 }
 
-/** The value of a slot is a text of the log, which a report may not show. */
-const sliceName = (slice: string): string => (slice.includes('=') ? 'one value of a slot' : slice)
-
-const refusalOf = (
-  { threshold, shortage, slices, agreement }: ArmFigures,
-  { margin, minCoverage }: GateSettings
-): string | null => {
-  if (threshold !== null) return null
-  const [slice] = failingSlices(slices)
-  if (slice !== undefined)
-    return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, more than 10 points worse than the upstream`
-  return (
-    (shortage && reasonText(shortage)) ??
-    `a head agrees on ${percent(agreement)} of all answers, and no threshold with a coverage of at least ` +
-      `${percent(minCoverage)} is proven to lose less than ${percent(margin)}`
-  )
-}
-
 const isPassedBy = ({ threshold }: ArmFigures): boolean => threshold !== null
 
-const figuresOf = ({ heldOut }: HeadFit, settings: GateSettings): ArmFigures => {
-  const { arms } = decide({
-    arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
+const verdictOf = ({ arm, heldOut }: HeadFit, settings: GateSettings): Verdict =>
+  decide({
+    arms: [{ arm, statistic: 'sum', rows: heldOut }],
     responseType: LABEL,
     margin: settings.margin,
     minCoverage: settings.minCoverage,
     burstMs: burstMsOf(settings),
   })
-  return itemAt(arms, 0)
-}
+
+/** The value of a slot is a text of the log, which a report may not show. */
+const refusalOf = ({ verdict, reason }: Verdict): Reason | null =>
+  verdict === 'promote'
+    ? null
+    : withQuotes(reason, (_, quoted) => (quoted.includes('=') ? 'one value of a slot' : quoted))
 
 /**
  * @param fits answers of heads that were trained on a half of the rows and on all of them, fewest rows first, at least one;
  * the confidence is the same in `logprobSum` and `logprobMin`
  */
 export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): CoverageFigures => {
-  const judged = fits.map((fit) => ({ ...fit, figures: figuresOf(fit, settings) }))
-  const { figures, heldOut } = itemAt(judged, judged.length - 1)
+  const judged = fits.map((fit) => {
+    const verdict = verdictOf(fit, settings)
+    return { ...fit, verdict, figures: itemAt(verdict.arms, 0) }
+  })
+  const { verdict, figures, heldOut } = itemAt(judged, judged.length - 1)
   const isPassed = isPassedBy(figures)
   const burstMs = burstMsOf(settings)
   const traffic = heldOut.filter(({ isTraffic }) => isTraffic)
@@ -125,7 +113,7 @@ export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): Co
     agreement: isPassed ? figures.agreementAnswered : null,
     agreementLowerBound: isPassed ? figures.agreementAnsweredBound : null,
     agreementOfAll: figures.agreement,
-    refusal: refusalOf(figures, settings),
+    refusal: refusalOf(verdict),
     selective: coverageCurve(heldOut, 'sum', burstMs),
     growth: judged.map(({ rows, figures: found }) => ({
       rows,
@@ -137,6 +125,7 @@ export const coverageOf = (fits: readonly HeadFit[], settings: GateSettings): Co
 
 /** What a head that learned from so many rows answers. */
 export interface HeadFit {
+  arm: HeadName
   rows: number
   heldOut: HeldOutRow[]
 }

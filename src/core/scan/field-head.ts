@@ -4,11 +4,12 @@
  */
 import { formRowOf, sourcesOfRequest, typeOfForm, type AnswerForm } from '../answer/answer-form.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
-import { textOf } from '../answer/outcome.ts'
+import { textsOf } from '../answer/outcome.ts'
 import type { ResponseType } from '../answer/response-type.ts'
 import type { Form } from '../form/form.ts'
 import type { FormRow } from '../form/read-targets.ts'
 import type { Source } from '../form/words.ts'
+import type { Reason } from '../reason.ts'
 import type { Split } from '../learn/split.ts'
 import type { ScannedExchange } from './exchange.ts'
 import { heldOutRows, type HeadAnswer, type HeadFit } from './coverage.ts'
@@ -34,7 +35,7 @@ export interface FilledForms {
 }
 
 /** @returns why there are no answers, where there are none */
-export type FillForm = (task: FieldTask) => Promise<FilledForms | { refused: string }>
+export type FillForm = (task: FieldTask) => Promise<FilledForms | { refused: Reason }>
 
 interface FieldTrial {
   split: Split<ScannedExchange>
@@ -50,15 +51,14 @@ export interface FieldFit {
 
 const comparisonOf = (type: ResponseType, exchanges: readonly ScannedExchange[]): Comparison => {
   const responseType = typeOfForm(type)
-  const answers = exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
-  return { responseType, folds: foldsOf(responseType, answers) }
+  return { responseType, folds: foldsOf(responseType, textsOf(exchanges)) }
 }
 
 export const fitFieldHead = async (
   { split, form, type }: FieldTrial,
   fillForm: FillForm,
   { seed, onProgress }: Pick<FieldTask, 'seed' | 'onProgress'>
-): Promise<FieldFit | { refused: string }> => {
+): Promise<FieldFit | { refused: Reason }> => {
   const { train, traffic, unseen } = split
   const heldOut = [...new Set([...traffic, ...unseen])]
   const filled = await fillForm({
@@ -71,5 +71,8 @@ export const fitFieldHead = async (
   if ('refused' in filled) return filled
   const { answers, rows, isCut } = filled
   const comparison = comparisonOf(type, [...train, ...heldOut])
-  return { fit: { rows, heldOut: heldOutRows(split, heldOut, answers, comparison) }, isCut }
+  return {
+    fit: { arm: 'field-head', rows, heldOut: heldOutRows(split, heldOut, answers, comparison) },
+    isCut,
+  }
 }

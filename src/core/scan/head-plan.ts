@@ -2,9 +2,8 @@
  * Which head can be tried on the exchanges of a template, for labels or for a form: the split that the gate would
  * make, the type of the answers, and the obstacle where there is one.
  */
-import { percent } from '../figure-text.ts'
 import { findAnswerForm, type AnswerForm } from '../answer/answer-form.ts'
-import { textOf } from '../answer/outcome.ts'
+import { textsOf } from '../answer/outcome.ts'
 import {
   detectResponseType,
   knownLabels,
@@ -12,8 +11,9 @@ import {
   type IsListed,
   type ResponseType,
 } from '../answer/response-type.ts'
-import { minimumRows } from '../gate/samples.ts'
+import { fewTextAnswers, minimumRows } from '../gate/samples.ts'
 import { splitPopulation, type Split, type SplitSettings } from '../learn/split.ts'
+import { reasonOf, type Reason } from '../reason.ts'
 import type { ScannedExchange } from './exchange.ts'
 
 /** Rows, window, bursts and seed are those of an internalization. */
@@ -51,10 +51,16 @@ export interface PossibleHead {
 export type HeadPlan = NoHead | PossibleHead
 
 export interface Obstacle {
-  reason: string
+  reason: Reason
   /** exchanges that would remove it, about; null: more exchanges alone would not, or it is not known */
   missingExchanges: number | null
 }
+
+/** More exchanges alone would not remove it. */
+const unhelped = (reason: Reason): Obstacle => ({ reason, missingExchanges: null })
+
+/** A scan has no engine, so it does not know of loras. */
+const NO_ENGINE = { hasLoras: false }
 
 /** The gate's level over all its tests. */
 const ALPHA = 0.05
@@ -65,9 +71,6 @@ const HASHED_DIMS = 256
 export const MAX_TRAIN_ROWS = 2_000
 /** For a field head, which learns a few dozen rows a second and takes them several times. */
 const MAX_FORM_ROWS = 1_500
-
-const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
-  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
 /** That a head may take at least, however many labels there are. */
 const LEAST_TRAIN_ROWS = 500
@@ -88,17 +91,6 @@ const trainRowsFor = (sample: readonly ScannedExchange[], settings: HeadPlanSett
   return trainRowsWithin(affordable, sample, settings)
 }
 
-const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
-  json: 'the answers are JSON, for which there is no quick estimate: a lora may learn them',
-  code: 'the answers are code, for which there is no quick estimate: a lora may learn them',
-  calls:
-    'the answers are calls of functions, for which there is no quick estimate: a lora may learn them',
-  'short-text':
-    'the answers are short texts, for which there is no quick estimate: a lora may learn them',
-  'free-text':
-    'the answers are free text, which no head learns; a lora may give them where a judge compares them (JUDGE_MODEL)',
-}
-
 /** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */
 const growthOf = (
   { train, traffic }: Split<ScannedExchange>,
@@ -107,22 +99,11 @@ const growthOf = (
   traffic.length < holdoutRows ? (train.length + traffic.length) / Math.max(1, train.length) : 1
 
 /** Of recurring answers that may be labels. @param learnable answers that are not held out */
-const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => ({
-  reason:
-    `${learnable.length} exchanges to learn from have ${new Set(learnable).size} different, recurring ` +
-    'answers: more exchanges would show whether these are a closed list of labels',
-  missingExchanges: missing,
-})
-
-/** Of labels that the training rows have too few of. */
-const labelsObstacle = (learnable: string[], missing: number | null): Obstacle => {
-  const labels = new Set(learnable).size
-  if (missing !== null) return recurringObstacle(learnable, missing)
+const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => {
+  const counts = { answers: learnable.length, values: new Set(learnable).size }
   return {
-    reason:
-      `${labels} labels are too many for the quick estimate: an internalization, which learns from all ` +
-      `${learnable.length} exchanges, may learn them`,
-    missingExchanges: null,
+    reason: reasonOf('labels-not-shown', { ...counts, missing, ...NO_ENGINE }),
+    missingExchanges: missing,
   }
 }
 
@@ -131,17 +112,17 @@ const rowsObstacle = (
   { holdoutRows, margin }: HeadPlanSettings
 ): Obstacle | null => {
   const needed = minimumRows(margin, ALPHA)
-  const least = Math.min(traffic.length, unseen.length)
-  if (least >= needed) return null
-  const name = traffic.length <= unseen.length ? 'exchanges' : 'questions that are new to training'
+  const rows = Math.min(traffic.length, unseen.length)
+  if (rows >= needed) return null
+  const code = traffic.length <= unseen.length ? 'too-few-held-out' : 'too-few-unseen'
   const isLogShort = traffic.length < holdoutRows
   return {
-    reason: `${least} held-out ${name} are too few to show a loss under ${percent(margin)}: at least ${needed} are needed`,
+    reason: reasonOf(code, { rows, needed, margin }),
     // both parts of the split grow with the log
     missingExchanges:
-      least === 0 || !isLogShort
+      rows === 0 || !isLogShort
         ? null
-        : Math.ceil((needed / least - 1) * (train.length + traffic.length)),
+        : Math.ceil((needed / rows - 1) * (train.length + traffic.length)),
   }
 }
 
@@ -161,42 +142,28 @@ const answersObstacle = (
 ): Obstacle | null => {
   const untilLabels = rowsUntilLabels(learnable, settings.isListed)
   const missing = untilLabels && Math.ceil(untilLabels * growthOf(split, settings))
-  if (type !== 'label')
-    return missing === null
-      ? { reason: TYPE_OBSTACLES[type], missingExchanges: null }
-      : recurringObstacle(learnable, missing)
-  if (labels === null) return labelsObstacle(learnable, missing)
-  if (labels.length < 2)
-    return {
-      reason:
-        'all answers to learn from are the same, and a head needs two labels: a lora may learn them',
-      missingExchanges: null,
-    }
+  if (missing !== null && (type !== 'label' || labels === null))
+    return recurringObstacle(learnable, missing)
+  if (type !== 'label') return unhelped(reasonOf('no-estimate', { type }))
+  if (labels === null) {
+    const counts = { labels: new Set(learnable).size, exchanges: learnable.length }
+    return unhelped(reasonOf('too-many-labels', counts))
+  }
+  if (labels.length < 2) return unhelped(reasonOf('one-label', NO_ENGINE))
   return rowsObstacle(split, settings)
 }
 
-export const NO_ENCODER: Obstacle = {
-  reason:
-    'a field head may fill the form of the answers; its coverage is estimated with a sentence encoder (--encoder)',
-  missingExchanges: null,
-}
+export const NO_ENCODER = reasonOf('form-without-encoder', {})
 
 const obstacleOf = (
   answers: Answers,
   split: Split<ScannedExchange>,
   settings: HeadPlanSettings
 ): Obstacle | null => {
-  const { traffic } = split
-  const answerable = textsOf(traffic).length / Math.max(1, traffic.length)
-  if (traffic.length > 0 && answerable < settings.minCoverage)
-    return {
-      reason:
-        `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls of functions, and ` +
-        `${percent(settings.minCoverage)} must be answered`,
-      missingExchanges: null,
-    }
+  const fewTexts = fewTextAnswers(split.traffic, settings.minCoverage)
+  if (fewTexts !== null) return unhelped(fewTexts)
   if (answers.form === null) return answersObstacle(answers, split, settings)
-  return rowsObstacle(split, settings) ?? (settings.dims === 0 ? NO_ENCODER : null)
+  return rowsObstacle(split, settings) ?? (settings.dims === 0 ? unhelped(NO_ENCODER) : null)
 }
 
 /** Answers that are not held out. */
@@ -233,22 +200,18 @@ export const planHead = (
   settings: HeadPlanSettings
 ): HeadPlan => {
   const { split, form, type } = splitFor(sample, settings)
-  const refused = (reason: string, responseType: ResponseType | null): HeadPlan => ({
+  const refused = (reason: Reason, responseType: ResponseType | null): HeadPlan => ({
     responseType,
     split,
     labels: null,
     form: null,
-    obstacle: { reason, missingExchanges: null },
+    obstacle: unhelped(reason),
   })
-  if (sample.length === 0)
-    return refused('the log has no request of this template that a route may answer', null)
+  if (sample.length === 0) return refused(reasonOf('too-few-to-split', { exchanges: 0 }), null)
   if (textsOf(sample).length === 0)
-    return refused('the log has no answer of this template in plain text or function calls', null)
+    return refused(fewTextAnswers(sample, settings.minCoverage)!, null)
   if (unsupportedFormat !== null)
-    return refused(
-      `no answer can be checked against the response format: ${unsupportedFormat}`,
-      type
-    )
+    return refused(reasonOf('unsupported-format', { message: unsupportedFormat }), type)
   const learnable = learnableOf(sample, split)
   const labels = type === 'label' ? knownLabels(textsOf(split.train), settings.isListed) : null
   const obstacle = obstacleOf({ type, learnable, labels, form }, split, settings)

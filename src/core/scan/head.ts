@@ -3,7 +3,7 @@
  * same split. Features come from outside.
  */
 import { textOfRequest } from '../answer/answer-form.ts'
-import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
+import { DEFER_ANSWER, targetOf, textsOf } from '../answer/outcome.ts'
 import { foldsOf, type Comparison } from '../answer/agreement.ts'
 import type { Split } from '../learn/split.ts'
 import { itemAt, largestOf, valueIn } from '../lists.ts'
@@ -105,7 +105,7 @@ export const fitHeads = async (
 ): Promise<HeadFit[]> => {
   const problem = await problemOf(split, labels, encoder)
   const all = [...split.train.keys()]
-  const logged = problem.heldOut.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const logged = textsOf(problem.heldOut)
   const comparison: Comparison = {
     responseType: 'label',
     folds: foldsOf('label', [...labels, ...logged]),
@@ -118,6 +118,7 @@ export const fitHeads = async (
   return [...(half.length < LEAST_ROWS ? [] : [half]), all].map((places) => {
     const head = trainTextHead(named(selectTexts(problem.train, places)), settings)
     return {
+      arm: 'label-head',
       rows: places.length,
       heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head), comparison),
     }

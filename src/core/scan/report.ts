@@ -9,6 +9,7 @@ import {
   type PricedJudged,
   type TemplateMoney,
 } from './money.ts'
+import type { Reason } from '../reason.ts'
 import type { CurvePoint } from '../gate/coverage-curve.ts'
 import type { GrowthPoint } from './coverage.ts'
 import type { HeadPlan } from './head-plan.ts'
@@ -59,7 +60,7 @@ export interface TemplateReport extends Omit<TemplateMoney, 'call' | 'unknown'> 
   /** if a head answered every request that it may */
   agreementOfAll: number | null
   /** why no coverage is expected; null where one is */
-  coverageReason: string | null
+  coverageReason: Reason | null
   /** exchanges until a head can be tried; 0: one passes; null: not known */
   missingExchanges: number | null
   selective: CurvePoint[]

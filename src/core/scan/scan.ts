@@ -3,8 +3,8 @@
  * Reads the log twice, trains heads, and ranks the templates by money. The log, the features and the progress
  * come from outside.
  */
-import { percent } from '../figure-text.ts'
 import { cacheRules } from '../cache/finding.ts'
+import { reasonOf, type Reason } from '../reason.ts'
 import { listedIn } from '../answer/response-type.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { anchorText, type Template } from '../template/template.ts'
@@ -81,11 +81,11 @@ const tryFieldHead = async (
 ): Promise<Tried> => {
   const { split, responseType } = plan
   const { seed, encoder } = settings
-  const unknown = (reason: string): Tried => ({
+  const unknown = (reason: Reason): Tried => ({
     plan: { ...plan, obstacle: { reason, missingExchanges: null } },
     coverage: null,
   })
-  if (encoder.fillForm === null) return unknown(NO_ENCODER.reason)
+  if (encoder.fillForm === null) return unknown(NO_ENCODER)
   const fitted = await fitFieldHead({ split, form, type: responseType }, encoder.fillForm, {
     seed,
     onProgress,
@@ -93,10 +93,8 @@ const tryFieldHead = async (
   if ('refused' in fitted) return unknown(fitted.refused)
   const coverage = coverageOf([fitted.fit], settings)
   if (coverage.refusal === null || !fitted.isCut) return { plan, coverage }
-  return unknown(
-    `a field head that learned from ${fitted.fit.rows} rows for less than a minute agrees on ` +
-      `${percent(coverage.agreementOfAll)} of all answers, too few to go live; an internalization learns longer`
-  )
+  const { rows } = fitted.fit
+  return unknown(reasonOf('field-head-cut', { rows, agreement: coverage.agreementOfAll }))
 }
 
 /** @returns no coverage where no head can be tried */

@@ -28,7 +28,7 @@ import { stageRows, type StageText } from '../exchanges/stage-rows.ts'
 import { trainingFileName } from './training-files.ts'
 import { itemAt } from '../../core/lists.ts'
 import { findAnswerForm, formRowOf } from '../../core/answer/answer-form.ts'
-import { textOf } from '../../core/answer/outcome.ts'
+import { textsOf } from '../../core/answer/outcome.ts'
 import { readTargets } from '../../core/form/read-targets.ts'
 import { queryKey, trainingRow } from '../../core/learn/dataset.ts'
 import { answerTestOf, exampleKey, promptExamples } from '../../core/learn/head/prompt-examples.ts'
@@ -78,7 +78,7 @@ const exampleRows = async (
 ): Promise<TrainingRow[]> => {
   // an example says nothing of the slots, which a head reads with the question
   if (slotsOf(template).some(({ kept }) => kept)) return []
-  const answers = exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const answers = textsOf(exchanges)
   const isAnswer = answerTestOf(plan.answers.responseType, answers)
   const examples = promptExamples({ template, exchanges, isAnswer })
   if (examples.length === 0) return []

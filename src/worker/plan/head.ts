@@ -1,5 +1,5 @@
 /** Which head can learn the answers, labels or fields, and how many of the requests it would not read whole. */
-import { targetOf, textOf } from '../../core/answer/outcome.ts'
+import { targetOf, textsOf } from '../../core/answer/outcome.ts'
 import { rowsUntilLabels } from '../../core/answer/response-type.ts'
 import { validationCount, type Population } from '../../core/internalization/internalization.ts'
 import { reasonOf, type ReasonOf } from '../../core/reason.ts'
@@ -21,7 +21,7 @@ const TOLD: ReadonlySet<Obstacle['code']> = new Set(['labels-not-shown', 'one-la
 
 /** Of answers that are not a closed list of labels, or not yet. */
 const unlikeLabels = ({ train, isListed }: PlannedRows, hasLoras: boolean): Obstacle => {
-  const answers = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const answers = textsOf(train)
   const missing = rowsUntilLabels(answers, isListed)
   if (missing === null) return reasonOf('not-labels', { hasLoras })
   const counts = { answers: answers.length, values: new Set(answers).size }

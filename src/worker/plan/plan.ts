@@ -17,7 +17,7 @@ import {
   type Retry,
   type Succession,
 } from '../../core/internalization/internalization.ts'
-import { textOf } from '../../core/answer/outcome.ts'
+import { textOf, textsOf } from '../../core/answer/outcome.ts'
 import { splitAnswer, supportOf, writtenText } from '../../core/answer/written-fields.ts'
 import { modelOfArm } from '../../core/learn/schedule.ts'
 import { holdoutTimeOf } from '../../core/internalization/holdout-time.ts'
@@ -87,9 +87,9 @@ const answerRules = async (
   baseModel: string,
   { train, traffic, responseType, isListed, folds, fields, answerForm }: PlannedRows
 ): Promise<AnswerRules> => {
-  const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
-  const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
-    (best, answer) => (answer.length > best.length ? answer : best)
+  const learned = textsOf(train)
+  const longest = [...learned, ...textsOf(traffic)].reduce((best, answer) =>
+    answer.length > best.length ? answer : best
   )
   return {
     responseType,

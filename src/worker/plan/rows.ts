@@ -19,7 +19,7 @@ import { modelOfArm } from '../../core/learn/schedule.ts'
 import type { Split } from '../../core/learn/split.ts'
 import { levelOfTry } from '../../core/gate/gate.ts'
 import { effectiveRows } from '../../core/gate/effective-rows.ts'
-import { minimumRows } from '../../core/gate/samples.ts'
+import { fewTextAnswers, minimumRows } from '../../core/gate/samples.ts'
 import {
   burstMsOf,
   type InternalizeOptions,
@@ -29,7 +29,7 @@ import {
 import { typeOfForm } from '../../core/answer/answer-form.ts'
 import { writtenRules } from '../../core/answer/field-rules.ts'
 import { answerTypeOf } from '../../core/internalization/answer-type.ts'
-import { targetOf, textOf } from '../../core/answer/outcome.ts'
+import { countOutcomes, targetOf, textsOf } from '../../core/answer/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
 import { anchorText } from '../../core/template/template.ts'
 import { outcomesAgree, type Comparison } from '../../core/answer/agreement.ts'
@@ -115,31 +115,12 @@ const fitting = async (
   return kept
 }
 
-const outcomesOf = (exchanges: MatchedExchange[]): Population['outcomes'] => {
-  const outcomes: Population['outcomes'] = {}
-  for (const { outcome } of exchanges) outcomes[outcome.kind] = (outcomes[outcome.kind] ?? 0) + 1
-  return outcomes
-}
-
-const textsOf = (exchanges: readonly MatchedExchange[]): string[] =>
-  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
-
 const isSameAnswer =
   (comparison: Comparison) =>
   (a: MatchedExchange, b: MatchedExchange): boolean =>
     outcomesAgree(comparison, a.outcome, b.outcome)
 
 const kindOfRow = ({ request, match }: MatchedExchange): RequestKind => kindOf(request, match)
-
-const MOST_FREQUENT = 3
-
-const mostFrequent = (outcomes: Population['outcomes']): Population['outcomes'] =>
-  Object.fromEntries(
-    Object.entries(outcomes)
-      .filter(([kind]) => kind !== 'text')
-      .toSorted(([, a], [, b]) => b - a)
-      .slice(0, MOST_FREQUENT)
-  )
 
 /** @returns why the held-out rows cannot show that a lora is good enough, or null */
 const whyTooFew = (
@@ -177,15 +158,11 @@ const hopeless = (
 ): Reason | null => {
   const { traffic, responseType } = rows
   const { config } = deps
-  const { minCoverage } = config
   const { request, match } = lastOf(nonEmpty(traffic))
   const message = createAnswerFormats().unsupported(request, match.template.responseFormat)
   if (message !== null) return reasonOf('unsupported-format', { message })
-  const answerable = textsOf(traffic).length / traffic.length
-  if (answerable < minCoverage) {
-    const others = mostFrequent(outcomesOf(traffic))
-    return reasonOf('few-text-answers', { answerable, minCoverage, others })
-  }
+  const fewTexts = fewTextAnswers(traffic, config.minCoverage)
+  if (fewTexts !== null) return fewTexts
   const paths = writtenRules(rows.fields).map(({ path }) => path)
   const isJudged = responseType === 'free-text' || paths.length > 0
   const judge = isJudged ? whyNoJudge(deps, template.model) : null
@@ -246,7 +223,7 @@ const populationOf = (
   exchanges: exchanges.length,
   logged,
   conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
-  outcomes: outcomesOf(exchanges),
+  outcomes: countOutcomes(exchanges),
   repeats: repeatsOf(exchanges, isSameAnswer(comparison)),
   tooLong: proven.length - train.length,
   otherParameters: split.train.length - proven.length,

@@ -1,4 +1,5 @@
 /** Reports of a scan with figures of no log. */
+import { saidBy } from '../../../src/core/reason.ts'
 import type { ScanReport, TemplateReport } from '../../../src/core/scan/report.ts'
 
 /** One with a head that the gate would promote. */
@@ -57,7 +58,7 @@ export const waiting = (changed: Partial<TemplateReport> = {}): TemplateReport =
     version: 'fedcba9876543210fedcba9876543210',
     expectedCoverage: 0,
     coverageLowerBound: 0,
-    coverageReason: 'no threshold passes',
+    coverageReason: saidBy('no threshold passes'),
     missingExchanges: null,
     netUsdPerMonth: 0,
     advice: [],
