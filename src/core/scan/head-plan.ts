@@ -28,18 +28,10 @@ export interface HeadPlanSettings extends Omit<SplitSettings, 'judged'> {
   isListed?: IsListed
 }
 
-/** Without an answer that has a type. */
-interface NoHead {
+export interface HeadPlan {
   split: Split<ScannedExchange>
-  responseType: null
-  labels: null
-  form: null
-  obstacle: Obstacle
-}
-
-export interface PossibleHead {
-  split: Split<ScannedExchange>
-  responseType: ResponseType
+  /** null without an answer that has a type */
+  responseType: ResponseType | null
   /** what the head can answer; null where the answers are no labels */
   labels: string[] | null
   /** what a field head can fill; null where the answers are labels or have no form */
@@ -47,8 +39,6 @@ export interface PossibleHead {
   /** why no head is tried; null where one is */
   obstacle: Obstacle | null
 }
-
-export type HeadPlan = NoHead | PossibleHead
 
 export interface Obstacle {
   reason: Reason

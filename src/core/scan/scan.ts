@@ -17,7 +17,6 @@ import {
   planHead,
   type HeadPlan,
   type HeadPlanSettings,
-  type PossibleHead,
 } from './head-plan.ts'
 import { LogScan, type FoundTemplate, type LogScanOptions } from './log-scan.ts'
 import { otherCachesIn, priceTemplates, type Judged, type MoneySettings } from './money.ts'
@@ -60,21 +59,12 @@ const readTwice = async (source: LogSource, scan: LogScan): Promise<FoundTemplat
 
 type Tried = Pick<Judged, 'plan' | 'coverage'>
 
-const tryLabelHead = async (
-  plan: HeadPlan,
-  labels: readonly string[],
-  settings: ScanSettings
-): Promise<Tried> => ({
-  plan,
-  coverage: coverageOf(await fitHeads(plan.split, labels, settings), settings),
-})
-
 /**
  * What a gate says of a head that learned a part of the rows: where it passes, one that learns all of them answers
  * at least as much, about; where it refuses, it says nothing of the other.
  */
 const tryFieldHead = async (
-  plan: PossibleHead,
+  plan: HeadPlan,
   form: NonNullable<HeadPlan['form']>,
   settings: ScanSettings,
   onProgress: (done: number) => void
@@ -86,10 +76,9 @@ const tryFieldHead = async (
     coverage: null,
   })
   if (encoder.fillForm === null) return unknown(NO_ENCODER)
-  const fitted = await fitFieldHead({ split, form, type: responseType }, encoder.fillForm, {
-    seed,
-    onProgress,
-  })
+  // answers with a form have a type
+  const trial = { split, form, type: responseType! }
+  const fitted = await fitFieldHead(trial, encoder.fillForm, { seed, onProgress })
   if ('refused' in fitted) return unknown(fitted.refused)
   const coverage = coverageOf([fitted.fit], settings)
   if (coverage.refusal === null || !fitted.isCut) return { plan, coverage }
@@ -103,10 +92,10 @@ const tryHead = async (
   settings: ScanSettings,
   onProgress: (done: number) => void
 ): Promise<Tried> => {
-  if (plan.obstacle !== null) return { plan, coverage: null }
-  const { labels, form } = plan
-  if (form !== null) return tryFieldHead(plan, form, settings, onProgress)
-  return labels === null ? { plan, coverage: null } : tryLabelHead(plan, labels, settings)
+  const { split, labels, form, obstacle } = plan
+  if (obstacle === null && form !== null) return tryFieldHead(plan, form, settings, onProgress)
+  if (obstacle !== null || labels === null) return { plan, coverage: null }
+  return { plan, coverage: coverageOf(await fitHeads(split, labels, settings), settings) }
 }
 
 /** @param isTimed without any time, bursts cannot be told, and each conversation counts by itself */
