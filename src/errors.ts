@@ -37,20 +37,18 @@ export type ErrorCode = keyof typeof HTTP_STATUS
 
 /** An expected failure: its code is for programs, its message tells a person what to do. */
 export class AppError extends Error {
-  readonly code: ErrorCode
   /** the invalid parameter of the request, as in OpenAI's `error.param` */
   readonly param: string | null
   /** when a retry may succeed, if that is known; sent as `retry-after` */
   readonly retryAfterSeconds: number | null
 
   constructor(
-    code: ErrorCode,
+    readonly code: ErrorCode,
     message: string,
     options: { cause?: unknown; param?: string; retryAfterSeconds?: number } = {}
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'AppError'
-    this.code = code
     this.param = options.param ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }

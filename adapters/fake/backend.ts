@@ -50,14 +50,15 @@ class FakeBackend implements EngineBackend {
   private readonly options: FakeBackendOptions & typeof DEFAULTS
   private readonly faults: FakeFaults
   private readonly now: () => number
-  private readonly loras: Loras
   private readonly users = new Map<string, number>()
 
-  constructor(options: FakeBackendOptions, loras: Loras) {
+  constructor(
+    options: FakeBackendOptions,
+    private readonly loras: Loras
+  ) {
     this.options = { ...DEFAULTS, ...options }
     this.faults = options.faults ?? {}
     this.now = options.now ?? Date.now
-    this.loras = loras
   }
 
   models(): ModelObject[] {

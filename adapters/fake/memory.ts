@@ -66,12 +66,10 @@ const untrainedLoss = (prompt: string, completion: string): number => {
 
 /** An immutable table from prompts to completions. */
 export class Memory {
-  readonly entries: readonly MemoryEntry[]
   private readonly byPrompt: Map<string, MemoryEntry>
   private readonly queryWords: Set<string>[]
 
-  constructor(entries: readonly MemoryEntry[]) {
-    this.entries = entries
+  constructor(readonly entries: readonly MemoryEntry[]) {
     this.byPrompt = new Map(entries.map((entry) => [entry.prompt, entry]))
     this.queryWords = entries.map((entry) => words(entry.query))
   }

@@ -190,19 +190,17 @@ class Run {
   private end: TrainerEnd | null = null
   /** by the monotonic clock: of the last line, and of the end that was told */
   private heardAt = performance.now()
-  private readonly command: TrainCommand
   private readonly times: TrainTimes
-  private readonly task: TrainTask
-  private readonly hooks: TrainHooks
   private readonly folder: string
   private readonly name: string
   private readonly report: string
 
-  constructor(command: TrainCommand, task: TrainTask, hooks: TrainHooks) {
-    this.command = command
+  constructor(
+    private readonly command: TrainCommand,
+    private readonly task: TrainTask,
+    private readonly hooks: TrainHooks
+  ) {
     this.times = { ...TIMES, ...command.times }
-    this.task = task
-    this.hooks = hooks
     this.folder = dirname(task.file)
     const hash = createHash('sha256').update(`${task.file}\n${task.identity}`).digest('hex')
     this.name = `promptintern-${hash.slice(0, 12)}`

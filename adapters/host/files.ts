@@ -39,11 +39,12 @@ const loadFiles = async (dir: string, log: Log): Promise<FileObject[]> => {
 }
 
 export class FileStore {
-  private readonly options: FileStoreOptions
   private readonly files: Map<string, FileObject>
 
-  private constructor(options: FileStoreOptions, files: FileObject[]) {
-    this.options = options
+  private constructor(
+    private readonly options: FileStoreOptions,
+    files: FileObject[]
+  ) {
     this.files = new Map(files.map((file) => [file.id, file]))
   }
 

@@ -32,16 +32,14 @@ const metricsData = (progress: TrainProgress): Record<string, number | null> => 
 
 /** An event that cannot be written is logged and lost: jobs do not depend on their events. */
 export class EventWriter {
-  private readonly options: EventWriterOptions
-  private readonly jobId: string
   private written = 0
   private metricsWritten = 0
   private lastMetricsAt = Number.NEGATIVE_INFINITY
 
-  constructor(options: EventWriterOptions, jobId: string) {
-    this.options = options
-    this.jobId = jobId
-  }
+  constructor(
+    private readonly options: EventWriterOptions,
+    private readonly jobId: string
+  ) {}
 
   /** @param always whether it is written although the writer has reached `maxEvents` */
   async message(level: JobEvent['level'], text: string, always = false): Promise<void> {

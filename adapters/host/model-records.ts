@@ -42,17 +42,14 @@ export interface ModelRecord {
  * A model that is damaged, or was made for another base, is kept and logged but not served.
  */
 export abstract class ModelFolder<Content> {
-  protected readonly folder: string
-  private readonly kind: 'lora' | 'head'
-  private readonly extension: string
   private readonly records = new Map<string, ModelRecord>()
 
   /** @param extension of a model's file; '' where it is a folder */
-  protected constructor(folder: string, kind: 'lora' | 'head', extension = '') {
-    this.folder = folder
-    this.kind = kind
-    this.extension = extension
-  }
+  protected constructor(
+    protected readonly folder: string,
+    private readonly kind: 'lora' | 'head',
+    private readonly extension: string = ''
+  ) {}
 
   /** Models that are served. */
   list(): ModelRecord[] {

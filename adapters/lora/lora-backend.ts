@@ -62,7 +62,6 @@ const vocabularyOf = ({ tokenizer }: BaseModel): Vocabulary => ({
 })
 
 class LoraBackend implements EngineBackend {
-  private readonly parts: LoraBackendParts
   private readonly vocabulary: Vocabulary
   private readonly baseFingerprint: string
   /** number of jobs and requests that use a lora */
@@ -70,8 +69,7 @@ class LoraBackend implements EngineBackend {
   /** loras that are being deleted: a request would publish them again */
   private readonly leaving = new Set<string>()
 
-  constructor(parts: LoraBackendParts) {
-    this.parts = parts
+  constructor(private readonly parts: LoraBackendParts) {
     this.vocabulary = vocabularyOf(parts.base)
     this.baseFingerprint = systemFingerprint(parts.base)
   }

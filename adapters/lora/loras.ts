@@ -27,11 +27,11 @@ const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): vo
 }
 
 export class Loras extends ModelFolder<StoredLora> {
-  private readonly base: BaseModel
-
-  private constructor(folder: string, base: BaseModel) {
+  private constructor(
+    folder: string,
+    private readonly base: BaseModel
+  ) {
     super(folder, 'lora')
-    this.base = base
   }
 
   /**

@@ -24,12 +24,10 @@ export interface StoredTensor {
 
 /** A file open for reading by offset. */
 export class OpenFile {
-  readonly path: string
   readonly size: number
   private readonly descriptor: number
 
-  constructor(path: string) {
-    this.path = path
+  constructor(readonly path: string) {
     this.descriptor = openSync(path, 'r')
     this.size = fstatSync(this.descriptor).size
   }

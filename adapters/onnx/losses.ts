@@ -25,15 +25,12 @@ interface Call {
 }
 
 export class Losses {
-  private readonly setup: ChildSetup
   private readonly calls = new Map<number, Call>()
   private lastCall = 0
   private child: ComputeChild | null = null
   private idle: NodeJS.Timeout | undefined
 
-  constructor(setup: ChildSetup) {
-    this.setup = setup
-  }
+  constructor(private readonly setup: ChildSetup) {}
 
   /**
    * @param lora null for the base model

@@ -60,7 +60,6 @@ const findStop = (text: string, stop: readonly string[]): number => {
 
 /** Text that grows by tokens. Text that can no longer change can be taken. */
 export class TextAssembler {
-  private readonly vocabulary: Vocabulary
   private readonly stop: readonly string[]
   private readonly showEnd: boolean
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -73,8 +72,10 @@ export class TextAssembler {
   private stopped = false
 
   /** @param options.showEnd the end token's log-probability counts, so it is reported (choices) */
-  constructor(vocabulary: Vocabulary, options: { stop: readonly string[]; showEnd: boolean }) {
-    this.vocabulary = vocabulary
+  constructor(
+    private readonly vocabulary: Vocabulary,
+    options: { stop: readonly string[]; showEnd: boolean }
+  ) {
     this.stop = options.stop.filter(Boolean)
     this.showEnd = options.showEnd
   }

@@ -89,18 +89,16 @@ const proxyEnvironment = (
 
 /** Loops of one run, one after another; each begins with an empty directory. */
 class GpuLoops {
-  private readonly options: CrashOptions
-  private readonly upstream: ReplayUpstream
-  private readonly folder: string
   private readonly random: () => number
   private readonly maxLifeMs: number
   private readonly tally = emptyTally()
   private next = 0
 
-  constructor(options: CrashOptions, upstream: ReplayUpstream, folder: string) {
-    this.options = options
-    this.upstream = upstream
-    this.folder = folder
+  constructor(
+    private readonly options: CrashOptions,
+    private readonly upstream: ReplayUpstream,
+    private readonly folder: string
+  ) {
     this.random = seededRandom(options.seed)
     this.maxLifeMs = Math.max(MAX_LIFE_MS, LOADS_A_LIFE * trainerLoadMs())
   }

@@ -94,9 +94,6 @@ const sums = {
 }
 
 class Run {
-  private readonly cluster: Cluster
-  private readonly upstream: ReplayUpstream
-  private readonly cli: string
   /** for the price file */
   private readonly folder = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
   readonly ends: string[] = []
@@ -105,11 +102,11 @@ class Run {
   readonly over: number[] = []
   private next = 0
 
-  constructor(cluster: Cluster, upstream: ReplayUpstream, cli: string) {
-    this.cluster = cluster
-    this.upstream = upstream
-    this.cli = cli
-  }
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly upstream: ReplayUpstream,
+    private readonly cli: string
+  ) {}
 
   async begin(): Promise<Loop> {
     const database = `loop_${this.ends.length}`

@@ -56,20 +56,17 @@ const environment = (
 
 /** Whole loops with the server killed at random moments, each in a data directory of its own. */
 class ServerLoops {
-  private readonly options: CrashOptions
-  private readonly upstream: ReplayUpstream
-  private readonly folder: string
   private readonly states = new Map<string, number>()
   private readonly sums = { loops: 0, acknowledged: 0, lost: 0, trainedTwice: 0, clientErrors: 0 }
   /** ids of the records that the loop's store has shown: those are acknowledged */
   private seen = new Set<string>()
   private next = 0
 
-  constructor(options: CrashOptions, upstream: ReplayUpstream, folder: string) {
-    this.options = options
-    this.upstream = upstream
-    this.folder = folder
-  }
+  constructor(
+    private readonly options: CrashOptions,
+    private readonly upstream: ReplayUpstream,
+    private readonly folder: string
+  ) {}
 
   async play(): Promise<Figures> {
     const { rounds, seed, progress } = this.options

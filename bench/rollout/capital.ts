@@ -72,7 +72,6 @@ const SURELY_BELOW = 1 - 1e-6
 
 export class Capital {
   private readonly bets: Bet[]
-  private readonly rule: StartRule
   private readonly byStake: Float64Array
   /** factors of 0 to `every` pairs without a loss, stake by stake */
   private readonly kept: Float64Array[]
@@ -81,9 +80,12 @@ export class Capital {
   private pairs = 0
   private started = 0
 
-  constructor(bound: number, rule: StartRule, least: LeastLoss = 0) {
+  constructor(
+    bound: number,
+    private readonly rule: StartRule,
+    least: LeastLoss = 0
+  ) {
     this.bets = betsAbove(bound, least)
-    this.rule = rule
     this.byStake = new Float64Array(this.bets.length)
     this.kept = Array.from({ length: rule.every + 1 }, (_, count) => this.factors(count, 0))
     this.reset()

@@ -35,11 +35,8 @@ const OF_ERROR: Record<ErrorCode, number> = {
 
 /** Ends a command whose result is printed, with another code than 0. */
 export class PrintedResult extends Error {
-  readonly exitCode: number
-
-  constructor(exitCode: number) {
+  constructor(readonly exitCode: number) {
     super('the result is printed')
-    this.exitCode = exitCode
   }
 }
 

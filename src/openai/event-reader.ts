@@ -9,7 +9,6 @@ const LF = 0x0a
 const CR = 0x0d
 
 export class EventReader {
-  private readonly onData: (data: string) => void
   /** of a line that has not ended */
   private pieces: string[] = []
   /** lines of the event's data */
@@ -18,9 +17,7 @@ export class EventReader {
   private behindCr = false
 
   /** @param onData called with the data of each event that has any */
-  constructor(onData: (data: string) => void) {
-    this.onData = onData
-  }
+  constructor(private readonly onData: (data: string) => void) {}
 
   /** @param chunk may end anywhere; what has no empty line behind it is no event yet */
   push(chunk: string): void {

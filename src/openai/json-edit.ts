@@ -54,16 +54,14 @@ export const quoteFrom = (bytes: Buffer, from: number): number => {
 
 /** Each method takes the offset of the first byte and returns the offset behind the last. */
 export class Scanner {
-  private readonly bytes: Buffer
-  private readonly maxQuotes: number
   private steps = 0
   private quotes = 0
 
   /** @param maxQuotes that end a string or are escaped in one; more of them take too long */
-  constructor(bytes: Buffer, maxQuotes = Infinity) {
-    this.bytes = bytes
-    this.maxQuotes = maxQuotes
-  }
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly maxQuotes: number = Infinity
+  ) {}
 
   /** Searches a member of the object at `open`. Unsure about repeated names and escaped ones. */
   find(name: string, open: number): Found {

@@ -30,18 +30,16 @@ export class ChatExchange {
   readonly previousId: string | null
   /** whether the client's body had the id of an answer of ours */
   readonly hasOwnItems: boolean
-  private readonly deps: ExchangeDeps
   private knownId: string | null = null
   private knownIdentity: Identity | null = null
   private knownEnvelope: string | null = null
   private knownCaptured: boolean | null = null
 
   constructor(
-    deps: ExchangeDeps,
+    private readonly deps: ExchangeDeps,
     { received: { dialect, incoming, at }, body, previousId, hasOwnItems }: Expanded,
     { model, streamed }: Pick<ChatExchange, 'model' | 'streamed'>
   ) {
-    this.deps = deps
     this.incoming = incoming
     this.dialect = dialect
     this.at = at

@@ -60,10 +60,8 @@ class ChatPassage implements Passage {
   readonly apiKey: string | null
   readonly capture: Capture
   readonly hidesUsage: boolean
-  private readonly deps: UpstreamDeps
   private readonly admitted: Admitted
   private readonly overheadMs: number
-  private readonly declined: Declined | null
   private knownHeaders: string[] | null = null
 
   /**
@@ -71,16 +69,14 @@ class ChatPassage implements Passage {
    * @param asking the body that asks for usage; null when the original is sent
    */
   constructor(
-    deps: UpstreamDeps,
+    private readonly deps: UpstreamDeps,
     { admitted, overheadMs }: Compared,
-    declined: Declined | null,
+    private readonly declined: Declined | null,
     asking: Buffer | null
   ) {
     const { client, exchange } = admitted.read
-    this.deps = deps
     this.admitted = admitted
     this.overheadMs = overheadMs
-    this.declined = declined
     this.incoming = exchange.incoming
     this.body = asking ?? exchange.body
     this.client = client

@@ -42,7 +42,6 @@ export interface ConnectionOptions {
 
 /** Follows connections from the start; a request costs one entry in a map. */
 export class Connections {
-  private readonly server: Server
   /** the newest answer of every open connection; null before the first request */
   private readonly answers = new Map<Socket, ServerResponse | null>()
   /** bytes that a connection had received when its latest request was complete */
@@ -54,12 +53,12 @@ export class Connections {
   /** connections whose peers have not read everything */
   private readonly waiting = new WeakMap<Socket, Waiting>()
   private draining = false
-  private readonly options: ConnectionOptions
   private accepted = 0
 
-  constructor(server: Server, options: ConnectionOptions) {
-    this.server = server
-    this.options = options
+  constructor(
+    private readonly server: Server,
+    private readonly options: ConnectionOptions
+  ) {
     server.on('connection', (socket: Socket) => {
       this.accepted++
       if (this.isFull && !this.makeRoom()) return void socket.destroy()

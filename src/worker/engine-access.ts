@@ -42,9 +42,6 @@ const readMemory = async (store: Store): Promise<PowerMemory> =>
   (await readJsonSnapshot<PowerMemory>(store, SNAPSHOT)) ?? UNTOUCHED
 
 class EnginePower {
-  private readonly deps: PowerDeps
-  private readonly parts: PowerParts
-  private memory: PowerMemory
   /** the memory in the store, as JSON */
   private saved: string
   private readonly pauses: Record<CommandName, CommandPause> = { start: NO_PAUSE, stop: NO_PAUSE }
@@ -52,10 +49,11 @@ class EnginePower {
   private need: EngineNeed | null = null
   private readonly closing = new AbortController()
 
-  constructor(deps: PowerDeps, parts: PowerParts, memory: PowerMemory) {
-    this.deps = deps
-    this.parts = parts
-    this.memory = memory
+  constructor(
+    private readonly deps: PowerDeps,
+    private readonly parts: PowerParts,
+    private memory: PowerMemory
+  ) {
     this.saved = JSON.stringify(memory)
   }
 

@@ -34,12 +34,9 @@ interface Entry {
 }
 
 export class WorkerLeases {
-  private readonly deps: LeaseDeps
   private readonly entries = new Map<string, Entry>()
 
-  constructor(deps: LeaseDeps) {
-    this.deps = deps
-  }
+  constructor(private readonly deps: LeaseDeps) {}
 
   /**
    * Acquires the lease, or renews it. @returns the same object as long as it did not pass on in between; null while

@@ -37,19 +37,17 @@ export const valueOf = (headers: string[], name: string): string | undefined => 
 /** Parses the messages of a byte stream. */
 export class MessageReader {
   readonly messages: Message[] = []
-  private readonly kind: 'request' | 'response'
-  /** methods of the answered requests: an answer to HEAD has no body */
-  private readonly methods: string[]
   private pending: Buffer = Buffer.alloc(0)
   private current: Message | null = null
   private framing: Framing = 'none'
   private missing = 0
   private parts: Buffer[] = []
 
-  constructor(kind: 'request' | 'response', methods: string[] = []) {
-    this.kind = kind
-    this.methods = methods
-  }
+  constructor(
+    private readonly kind:
+      'request' | 'response' /** methods of the answered requests: an answer to HEAD has no body */,
+    private readonly methods: string[] = []
+  ) {}
 
   push(bytes: Buffer): void {
     this.pending = this.pending.length === 0 ? bytes : Buffer.concat([this.pending, bytes])

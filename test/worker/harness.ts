@@ -69,18 +69,16 @@ const openHost = async (
 }
 
 export class WorkerHarness {
-  readonly folder: string
-  readonly store: OpenStore
-  readonly host: EngineHost
   readonly engine: Engine
   readonly events: WorkerEvent[] = []
   now = BEGINNING
   private readonly workers: Worker[] = []
 
-  private constructor(folder: string, store: OpenStore, host: EngineHost) {
-    this.folder = folder
-    this.store = store
-    this.host = host
+  private constructor(
+    readonly folder: string,
+    readonly store: OpenStore,
+    readonly host: EngineHost
+  ) {
     this.engine = engineAt(async (input, init) => host.app.fetch(new Request(input, init)))
   }
 

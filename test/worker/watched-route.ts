@@ -19,24 +19,19 @@ import { orderRecord } from '../kit/records/paint-orders.ts'
 import { useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 export class Watched {
-  readonly harness: WorkerHarness
-  readonly worker: Worker
   readonly id: string
   readonly lora: string
   private readonly templateVersion: string
   private next = 0
-  private readonly recordOf: (number: number) => ExchangeRecord
 
   /** @param recordOf the traffic that is audited */
   constructor(
-    harness: WorkerHarness,
-    worker: Worker,
+    readonly harness: WorkerHarness,
+    readonly worker: Worker,
     live: Internalization,
-    recordOf = (number: number) => orderRecord(number % 60)
+    private readonly recordOf: (number: number) => ExchangeRecord = (number: number) =>
+      orderRecord(number % 60)
   ) {
-    this.recordOf = recordOf
-    this.harness = harness
-    this.worker = worker
     this.id = live.id
     this.lora = winningLora(live)!
     this.templateVersion = live.templateVersion

@@ -41,17 +41,14 @@ export const EVIDENCE: EvidenceFigures = {
 export const { signal } = new AbortController()
 
 export class WebhookHarness {
-  readonly receiver: WebhookReceiver
   readonly lines: FaultLine[] = []
   readonly logged: WorkerEvent[] = []
   now = 1_800_000_000_000
 
-  readonly store: Store
-
-  constructor(store: Store, receiver: WebhookReceiver) {
-    this.store = store
-    this.receiver = receiver
-  }
+  constructor(
+    readonly store: Store,
+    readonly receiver: WebhookReceiver
+  ) {}
 
   /** null: messages for Slack */
   secret: string | null = WEBHOOK_SECRET

@@ -55,14 +55,12 @@ interface Loading {
 }
 
 export class Proofs {
-  private readonly deps: VllmDeps
   /** of every address, the one that gets requests first */
   private readonly clients: VllmClient[]
   /** by lora: loads that have ended or are under way, each good for one start of the server */
   private readonly proved = new Map<string, Loading>()
 
-  constructor(deps: VllmDeps) {
-    this.deps = deps
+  constructor(private readonly deps: VllmDeps) {
     const { server } = deps
     this.clients = [server, ...server.replicas].map(
       (address) => new VllmClient(address, () => undefined)

@@ -52,14 +52,11 @@ const bodyOf = async (response: Response): Promise<unknown> => {
 
 /** Every method throws AppError `engine-unavailable` when vLLM is away or fails. */
 export class VllmClient {
-  private readonly address: VllmAddress
-  private readonly onUnknown: (model: string) => void
-
   /** @param onUnknown told a model that vLLM does not know or does not answer by, as one started anew */
-  constructor(address: VllmAddress, onUnknown: (model: string) => void) {
-    this.address = address
-    this.onUnknown = onUnknown
-  }
+  constructor(
+    private readonly address: VllmAddress,
+    private readonly onUnknown: (model: string) => void
+  ) {}
 
   /** For messages. */
   get name(): string {

@@ -32,7 +32,6 @@ export interface VllmProcessOptions {
 }
 
 export class VllmProcess {
-  private readonly options: VllmProcessOptions
   private child: LeashedChild | null = null
   private state: 'down' | 'running' | 'closed' = 'down'
   private why = 'vLLM has not been started'
@@ -41,9 +40,7 @@ export class VllmProcess {
   private readonly closing = new AbortController()
   private watching: Promise<void> = Promise.resolve()
 
-  constructor(options: VllmProcessOptions) {
-    this.options = options
-  }
+  constructor(private readonly options: VllmProcessOptions) {}
 
   /** @throws AppError `engine-unavailable` with its last words when it does not start */
   async start(): Promise<void> {

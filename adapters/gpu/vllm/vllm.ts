@@ -76,12 +76,10 @@ const lossesOf = async (
 
 export class VllmPublisher implements LoraServing {
   readonly maxPositions: number
-  private readonly deps: VllmDeps
   private readonly client: VllmClient
   private readonly proofs: Proofs
 
-  constructor(deps: VllmDeps) {
-    this.deps = deps
+  constructor(private readonly deps: VllmDeps) {
     this.maxPositions = deps.base.config.maxPositions
     this.proofs = new Proofs(deps)
     this.client = new VllmClient(deps.server, (model) => this.proofs.forget(model))

@@ -23,15 +23,16 @@ export const writeHead = async (folder: string, content: HeadContent): Promise<s
 }
 
 export class Heads extends ModelFolder<LabelHead> {
-  private readonly fingerprint: string
   private readonly cache = new LRUCache<string, LabelHead>({
     maxSize: MAX_CACHE_BYTES,
     sizeCalculation: ({ bytes }) => bytes,
   })
 
-  private constructor(folder: string, fingerprint: string) {
+  private constructor(
+    folder: string,
+    private readonly fingerprint: string
+  ) {
     super(folder, 'head', EXTENSION)
-    this.fingerprint = fingerprint
   }
 
   /**

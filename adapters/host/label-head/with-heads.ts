@@ -38,15 +38,11 @@ export interface HeadKind {
 }
 
 class HeadsBackend implements EngineBackend {
-  private readonly backend: EngineBackend
-  private readonly encoder: SentenceEncoder
-  private readonly kinds: readonly HeadKind[]
-
-  constructor(backend: EngineBackend, encoder: SentenceEncoder, kinds: readonly HeadKind[]) {
-    this.backend = backend
-    this.encoder = encoder
-    this.kinds = kinds
-  }
+  constructor(
+    private readonly backend: EngineBackend,
+    private readonly encoder: SentenceEncoder,
+    private readonly kinds: readonly HeadKind[]
+  ) {}
 
   models(): ModelObject[] {
     const { id: parent, maxTokens, parameters, fingerprint } = this.encoder

@@ -48,13 +48,10 @@ const feedsOf = (batch: Row[]): Record<string, Tensor> => {
 }
 
 class OnnxSentenceEncoder implements SentenceEncoder {
-  private readonly loaded: LoadedEncoder
-  private readonly session: InferenceSession
-
-  constructor(loaded: LoadedEncoder, session: InferenceSession) {
-    this.loaded = loaded
-    this.session = session
-  }
+  constructor(
+    private readonly loaded: LoadedEncoder,
+    private readonly session: InferenceSession
+  ) {}
 
   get id(): string {
     return this.loaded.name

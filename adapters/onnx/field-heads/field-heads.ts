@@ -30,13 +30,10 @@ const MAX_OPEN = 8
 
 /** A head and the requests that use it: its session is released when it is retired and the last of them is over. */
 class OpenHead {
-  private readonly opening: Promise<FieldHead>
   private users = 0
   private isRetired = false
 
-  constructor(opening: Promise<FieldHead>) {
-    this.opening = opening
-  }
+  constructor(private readonly opening: Promise<FieldHead>) {}
 
   async use<Result>(work: (head: FieldHead) => Promise<Result>): Promise<Result> {
     this.users++
@@ -61,7 +58,6 @@ class OpenHead {
 }
 
 export class FieldHeads extends ModelFolder<FieldModelFile> {
-  private readonly options: FieldHeadsOptions
   private encoder: FieldEncoder | null = null
   /** one opening for all requests that wait for it */
   private readonly opened = new LRUCache<string, OpenHead>({
@@ -69,9 +65,8 @@ export class FieldHeads extends ModelFolder<FieldModelFile> {
     dispose: (head) => head.retire(),
   })
 
-  private constructor(options: FieldHeadsOptions) {
+  private constructor(private readonly options: FieldHeadsOptions) {
     super(options.folder, 'head', FIELD_MODEL_EXTENSION)
-    this.options = options
   }
 
   /** Reads and checks every head once. @throws AppError `store-unavailable` when the folder cannot be used */

@@ -34,7 +34,6 @@ export interface BatcherDeps {
 const HEADROOM_TOKENS = 32
 
 export class Batcher {
-  private readonly deps: BatcherDeps
   private readonly queue: Row[] = []
   private reading: Row | null = null
   /** by slot; the last generated token of each is not in the cache yet */
@@ -45,9 +44,7 @@ export class Batcher {
   private stepping: Promise<void> | null = null
   private closed = false
 
-  constructor(deps: BatcherDeps) {
-    this.deps = deps
-  }
+  constructor(private readonly deps: BatcherDeps) {}
 
   /** Number of waiting and running rows. */
   get load(): { queued: number; running: number } {

@@ -64,15 +64,17 @@ interface GraphOptions {
 
 class DecodeGraphBuilder {
   private readonly graph = new GraphBuilder('decode')
-  private readonly config: LlamaConfig
   private readonly weights: GraphWeights
   private readonly attention: GraphAttention
   private readonly loras: LoraUse
   /** new keys and values by layer */
   private readonly present: string[] = []
 
-  constructor(config: LlamaConfig, weights: WeightSource, options: GraphOptions) {
-    this.config = config
+  constructor(
+    private readonly config: LlamaConfig,
+    weights: WeightSource,
+    options: GraphOptions
+  ) {
     this.loras = options.loras
     this.weights = new GraphWeights(this.graph, config, weights)
     const ids = this.graph.input('ids', 'int64', ['B', 'T'])

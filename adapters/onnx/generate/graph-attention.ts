@@ -10,8 +10,6 @@ import type { LlamaConfig } from '../../model/llama-config.ts'
 const MASKED = -1e9
 
 export class GraphAttention {
-  private readonly graph: GraphBuilder
-  private readonly config: LlamaConfig
   private readonly rotation: [cosines: string, sines: string]
   private readonly shapes: Record<'heads' | 'query' | 'group', string>
   /** `[B, 1, 1, T, P + T]`, added to the scores: 0, or very negative for masked places */
@@ -24,12 +22,10 @@ export class GraphAttention {
    * @param past a cache input, `[B, kvHeads, 1, P, headDim]`
    */
   constructor(
-    graph: GraphBuilder,
-    config: LlamaConfig,
+    private readonly graph: GraphBuilder,
+    private readonly config: LlamaConfig,
     inputs: { ids: string; past: string; rotation: [cosines: string, sines: string] }
   ) {
-    this.graph = graph
-    this.config = config
     this.rotation = inputs.rotation
     graph.input('positions', 'int64', ['B', 'T'])
     graph.input('past_lengths', 'int64', ['B'])

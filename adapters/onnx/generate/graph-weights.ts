@@ -27,17 +27,14 @@ type TableShape = Pick<LlamaConfig, 'vocabSize' | 'hiddenSize'>
 export class GraphWeights {
   /** the large constants, to be passed beside the model */
   readonly externalData: { path: string; data: Uint8Array }[] = []
-  private readonly graph: GraphBuilder
-  private readonly config: TableShape
-  private readonly weights: WeightSource
   /** matrices in the graph, by name */
   private readonly matrices = new Map<string, Matrix>()
 
-  constructor(graph: GraphBuilder, config: TableShape, weights: WeightSource) {
-    this.graph = graph
-    this.config = config
-    this.weights = weights
-  }
+  constructor(
+    private readonly graph: GraphBuilder,
+    private readonly config: TableShape,
+    private readonly weights: WeightSource
+  ) {}
 
   norm(name: string): string {
     const values = this.weights.float32(name)

@@ -21,7 +21,6 @@ export type CacheTensors = readonly Tensor[]
 
 export class KvCache {
   private readonly bytesPerToken: number
-  private readonly config: LlamaConfig
   private readonly maxBytes: number
   private readonly maxSlots: number
   private readonly tensors: Float32Array[]
@@ -29,8 +28,10 @@ export class KvCache {
   private slots = 0
   private capacity = 0
 
-  constructor(config: LlamaConfig, limits: { maxBytes: number; maxSlots: number }) {
-    this.config = config
+  constructor(
+    private readonly config: LlamaConfig,
+    limits: { maxBytes: number; maxSlots: number }
+  ) {
     this.maxBytes = limits.maxBytes
     this.maxSlots = limits.maxSlots
     this.bytesPerToken = cacheBytesPerToken(config)

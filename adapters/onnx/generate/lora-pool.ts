@@ -23,13 +23,15 @@ export class LoraMixture {
   readonly bytes: number
   private readonly pairs: FusedPair[]
   private readonly feeds: Record<string, Tensor>
-  private readonly slotRank: number
   /** the lora in each slot; null for an empty slot */
   private readonly slots: (string | null)[]
 
   /** @param slotRank of the widest lora that a slot can take */
-  constructor(config: LlamaConfig, slots: number, slotRank: number) {
-    this.slotRank = slotRank
+  constructor(
+    config: LlamaConfig,
+    slots: number,
+    private readonly slotRank: number
+  ) {
     this.slots = Array.from({ length: slots }, () => null)
     this.pairs = emptyPairs(config, slots * slotRank)
     this.feeds = pairFeeds(config, this.pairs, slots * slotRank)
@@ -100,16 +102,13 @@ const totalBytes = (loras: LoraSize[]): number => loras.reduce((sum, { bytes }) 
 const NO_LORAS: LoraFeeds = { feeds: {}, rank: 0, columns: new Map() }
 
 export class LoraPool {
-  private readonly options: LoraPoolOptions
   /** least recently used first */
   private readonly resident = new Map<string, ResidentLora>()
   private mixture: LoraMixture | null = null
   /** The last lora that did not fit. It is requested again at every step, but must not be read again. */
   private refused: LoraSize | null = null
 
-  constructor(options: LoraPoolOptions) {
-    this.options = options
-  }
+  constructor(private readonly options: LoraPoolOptions) {}
 
   get bytes(): number {
     return (this.mixture?.bytes ?? 0) + totalBytes([...this.resident.values()])

@@ -62,14 +62,12 @@ export class GenerationRow implements Row {
   readonly needsDistribution: boolean
   readonly ids: number[]
   length = 0
-  private readonly request: GenerationRequest
   private readonly sampler: Sampler
   private readonly channel = new Channel<SampledToken, GenerationEnd>()
   private cachedTokens = 0
   private completionTokens = 0
 
-  constructor(request: GenerationRequest) {
-    this.request = request
+  constructor(private readonly request: GenerationRequest) {
     this.lora = request.lora
     this.usePrefixCache = request.usePrefixCache
     const { constraint, sampling, topLogprobs } = request
@@ -139,26 +137,25 @@ export class GenerationRow implements Row {
 
 /** A request for the log-probabilities of given tokens. */
 export class ScoreRow implements Row {
-  readonly lora: string | null
-  readonly usePrefixCache: boolean
   readonly needsDistribution = true
   readonly ids: readonly number[]
   readonly reusable: number
   readonly result: Promise<number[]>
   length = 0
   private readonly next: readonly number[]
-  private readonly from: number
   private readonly logprobs: number[] = []
   private resolve!: (logprobs: number[]) => void
   private reject!: (error: unknown) => void
 
   /** @param from index of the first token that is scored, at least 1 */
-  constructor(ids: readonly number[], from: number, lora: string | null, usePrefixCache: boolean) {
-    this.lora = lora
-    this.usePrefixCache = usePrefixCache
+  constructor(
+    ids: readonly number[],
+    private readonly from: number,
+    readonly lora: string | null,
+    readonly usePrefixCache: boolean
+  ) {
     this.ids = ids.slice(0, -1)
     this.next = ids.slice(1)
-    this.from = from
     this.reusable = from - 1
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve

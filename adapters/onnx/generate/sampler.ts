@@ -107,14 +107,13 @@ const allowedTokens = (
 const SAMPLED_WIDTH = 16
 
 export class Sampler {
-  private readonly options: SamplingOptions
   private readonly random: () => number
-  private readonly topLogprobs: number
 
-  constructor(options: SamplingOptions, topLogprobs: number) {
-    this.options = options
+  constructor(
+    private readonly options: SamplingOptions,
+    private readonly topLogprobs: number
+  ) {
     this.random = seededRandom(options.seed)
-    this.topLogprobs = topLogprobs
   }
 
   /**

@@ -54,14 +54,12 @@ const fusedAttributes = ({ transA, transB, alpha }: MatMulOptions) => {
 }
 
 export class GraphOps {
-  readonly graph: GraphBuilder
-  readonly type: FloatType
   private constants = 0
 
-  constructor(graph: GraphBuilder, type: FloatType) {
-    this.graph = graph
-    this.type = type
-  }
+  constructor(
+    readonly graph: GraphBuilder,
+    readonly type: FloatType
+  ) {}
 
   floats(values: ArrayLike<number>): Float32Array | Float64Array {
     return this.type === 'float64' ? Float64Array.from(values) : Float32Array.from(values)

@@ -73,15 +73,13 @@ export const causalMask = (group: number, queries: number, keys: number): Float3
   )
 
 export class Attention {
-  private readonly ops: GraphOps
-  private readonly plan: AttentionPlan
-  private readonly config: LlamaConfig
   private readonly scale: number
 
-  constructor(ops: GraphOps, plan: AttentionPlan, config: LlamaConfig) {
-    this.ops = ops
-    this.plan = plan
-    this.config = config
+  constructor(
+    private readonly ops: GraphOps,
+    private readonly plan: AttentionPlan,
+    private readonly config: LlamaConfig
+  ) {
     this.scale = 1 / Math.sqrt(config.headDim)
   }
 

@@ -47,18 +47,16 @@ interface OutputGradient {
 export type LoraGradients = Map<string, LoraMatrices>
 
 export class DecoderLayer {
-  private readonly context: DecoderContext
-  private readonly layer: number
   /** `P` of `linears` for each layer, `[tokens, rank]` */
   private readonly projected = new Map<LinearLayer, string>()
   /** the A of layers that share their input, one below the other, by the first of them */
   private readonly joinedA = new Map<LinearLayer, string>()
   private state: LayerState | null = null
 
-  constructor(context: DecoderContext, layer: number) {
-    this.context = context
-    this.layer = layer
-  }
+  constructor(
+    private readonly context: DecoderContext,
+    private readonly layer: number
+  ) {}
 
   /** @param x `[tokens, hidden]` */
   forward(x: string): string {

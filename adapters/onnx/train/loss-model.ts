@@ -43,17 +43,15 @@ const MAX_SESSIONS = 2
 const ROW_BLOCKS = 1
 
 export class LossModel {
-  private readonly model: FrozenModel
-  private readonly options: LossOptions
   /** by kind of graph, the least recently used first */
   private readonly sessions = new Map<string, TrainingSession>()
   /** calls run one after another, so that none closes a session that another uses */
   private last: Promise<unknown> = Promise.resolve()
 
-  constructor(model: FrozenModel, options: LossOptions = {}) {
-    this.model = model
-    this.options = options
-  }
+  constructor(
+    private readonly model: FrozenModel,
+    private readonly options: LossOptions = {}
+  ) {}
 
   /**
    * @param lora null for the base model

@@ -35,11 +35,7 @@ export interface StepOutput {
 }
 
 export class TrainingSession {
-  private readonly session: InferenceSession
-
-  private constructor(session: InferenceSession) {
-    this.session = session
-  }
+  private constructor(private readonly session: InferenceSession) {}
 
   /** The graph's path to the weights is relative, so the graph's file is beside them while it is opened. */
   static async open(options: TrainingSessionOptions): Promise<TrainingSession> {

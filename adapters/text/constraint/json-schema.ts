@@ -84,11 +84,7 @@ const merged = (schemas: Keywords[]): Keywords => {
 }
 
 class Document {
-  private readonly root: unknown
-
-  constructor(root: unknown) {
-    this.root = root
-  }
+  constructor(private readonly root: unknown) {}
 
   /** A value of the schema. It is read when the value begins, so a schema may contain itself. */
   part(schema: unknown, more: Keywords = {}): Part {

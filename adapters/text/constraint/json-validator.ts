@@ -174,11 +174,7 @@ const bytesToValueEnd = ({ place, number, literal, string }: State): number => {
 }
 
 export class JsonObjectValidator {
-  private readonly state: State
-
-  private constructor(state: State) {
-    this.state = state
-  }
+  private constructor(private readonly state: State) {}
 
   static start(): JsonObjectValidator {
     return new JsonObjectValidator(START)

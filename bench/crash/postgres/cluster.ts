@@ -75,17 +75,15 @@ const openDisk = (): { folder: string; isLimited: boolean; remove: () => void } 
 
 export class Cluster {
   readonly canFill: boolean
-  private readonly disk: ReturnType<typeof openDisk>
-  private readonly address: TcpGate
-  private primary: Server
   /** null until it is made */
   private standby: Server | null = null
   private folders = 0
 
-  private constructor(disk: ReturnType<typeof openDisk>, address: TcpGate, primary: Server) {
-    this.disk = disk
-    this.address = address
-    this.primary = primary
+  private constructor(
+    private readonly disk: ReturnType<typeof openDisk>,
+    private readonly address: TcpGate,
+    private primary: Server
+  ) {
     this.canFill = disk.isLimited
   }
 

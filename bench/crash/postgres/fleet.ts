@@ -55,10 +55,8 @@ export class Fleet {
   proxies: ProxyProcess[] = []
   private workers: ChildProcess[] = []
   private engine: Awaited<ReturnType<typeof startFakeEngine>> | null = null
-  private readonly options: FleetOptions
 
-  private constructor(options: FleetOptions) {
-    this.options = options
+  private constructor(private readonly options: FleetOptions) {
     writeFileSync(join(this.folder, 'skew.mjs'), SKEW)
   }
 

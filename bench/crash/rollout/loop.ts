@@ -43,8 +43,6 @@ export interface LoopDeps {
 }
 
 export class Loop {
-  private readonly deps: LoopDeps
-  private readonly dataDir: string
   private readonly view: StoreView
   private readonly traffic: Traffic
   /** ids of the records that the store has shown */
@@ -53,10 +51,11 @@ export class Loop {
   private proxy: ProxyProcess | null = null
   private promotes = false
 
-  constructor(deps: LoopDeps, dataDir: string) {
+  constructor(
+    private readonly deps: LoopDeps,
+    private readonly dataDir: string
+  ) {
     cpSync(deps.prepared.folder, dataDir, { recursive: true })
-    this.deps = deps
-    this.dataDir = dataDir
     this.view = openStoreView(dataDir, deps.prepared)
     this.traffic = new Traffic(deps.upstream, deps.prepared.nextNumber)
   }

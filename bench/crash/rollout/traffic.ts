@@ -37,19 +37,19 @@ export class Traffic {
   readonly answers: Answer[] = []
   /** the upstream gives other answers than those that the lora has learned */
   isChanged = false
-  private readonly upstream: ReplayUpstream
   private life: Life | null = null
   private isStopped = false
   private isPaused = false
-  private readonly pauseMs: number
   /** number of the next request */
   next: number
   private lanes: Promise<unknown> = Promise.resolve()
 
-  constructor(upstream: ReplayUpstream, firstNumber: number, pauseMs = PAUSE_MS) {
-    this.upstream = upstream
+  constructor(
+    private readonly upstream: ReplayUpstream,
+    firstNumber: number,
+    private readonly pauseMs: number = PAUSE_MS
+  ) {
     this.next = firstNumber
-    this.pauseMs = pauseMs
   }
 
   /** @param life of the server to ask from now on; null: the clients wait */

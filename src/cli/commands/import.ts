@@ -43,15 +43,13 @@ class LogImport {
   readonly skippedLines: string[] = []
   /** why the first one is none */
   firstReason: string | undefined
-  private readonly store: Store
-  private readonly strict: boolean
   private batch: ExchangeRecord[] = []
   private batchChars = 0
 
-  constructor(store: Store, strict: boolean) {
-    this.store = store
-    this.strict = strict
-  }
+  constructor(
+    private readonly store: Store,
+    private readonly strict: boolean
+  ) {}
 
   /**
    * @returns whether records were written

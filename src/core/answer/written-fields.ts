@@ -32,11 +32,7 @@ export interface SplitAnswer {
 
 /** In the place of the value of a free field. */
 class Free {
-  readonly value: unknown
-
-  constructor(value: unknown) {
-    this.value = value
-  }
+  constructor(readonly value: unknown) {}
 }
 
 /** An id, an amount, a date or a name. */

@@ -43,14 +43,16 @@ export class CacheScan {
   private readonly samples: ReadonlyMap<string, Counted>
   /** of requests without a template */
   private readonly others: Counted
-  private readonly countTokens: CountTokens | null
 
   /**
    * @param isTimed false: `at` of the records is their place in the log
    * @param countTokens for calls whose provider counted none; null: four bytes are a token
    */
-  constructor(templates: readonly Template[], isTimed: boolean, countTokens: CountTokens | null) {
-    this.countTokens = countTokens
+  constructor(
+    templates: readonly Template[],
+    isTimed: boolean,
+    private readonly countTokens: CountTokens | null
+  ) {
     const parts = templates.length + 1
     const items = Math.min(MOST_REQUESTS_OF_A_TEMPLATE, Math.ceil(MOST_REQUESTS / parts))
     const length = isTimed ? HOUR_MS : STRETCH_ROWS

@@ -108,12 +108,11 @@ export type PrefixOf = (row: LaidRequest) => number
 export class Simulations {
   readonly isLonely: boolean[]
   private readonly made = new Map<string, PrefixOf>()
-  private readonly layout: Layout
-  private readonly lifeOf: LifeOf
 
-  constructor(layout: Layout, lifeOf: LifeOf) {
-    this.layout = layout
-    this.lifeOf = lifeOf
+  constructor(
+    private readonly layout: Layout,
+    private readonly lifeOf: LifeOf
+  ) {
     this.isLonely = lonelyRows(layout, lifeOf)
   }
 

@@ -33,15 +33,12 @@ const rankOf = (hour: number): number => hashOf(String(hour))
 
 export class Stretches<Item extends InTime> {
   private readonly kept = new Map<number, Stretch<Item> & { bytes: number }>()
-  private readonly limits: StretchLimits
   private items = 0
   private bytes = 0
   /** hours with a higher rank are not kept any more */
   private highestRank = Infinity
 
-  constructor(limits: StretchLimits) {
-    this.limits = limits
-  }
+  constructor(private readonly limits: StretchLimits) {}
 
   /** Whether `add` would keep an item of that time. */
   wants(at: number): boolean {

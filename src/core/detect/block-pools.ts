@@ -46,14 +46,11 @@ const blocksOf = (template: Template): { name: string; pool: PoolOfTemplate }[] 
   examplesOf(template).flatMap(({ name, pool }) => (pool === undefined ? [] : [{ name, pool }]))
 
 export class BlockPools {
-  private readonly seed: number
   private watched = new Map<string, Watched>()
   private matcher: Matcher | null = null
 
   /** @param seed keys the hashes of blocks */
-  constructor(seed: number) {
-    this.seed = seed
-  }
+  constructor(private readonly seed: number) {}
 
   get bytes(): number {
     const pools = [...this.watched.values()].flatMap((each) => [...each.pools.values()])

@@ -169,7 +169,6 @@ interface Filed {
 export class Filing {
   readonly lines: CountSketch
   readonly trie: CountSketch
-  private readonly seed: number
   private readonly levels = Array.from({ length: LEVELS }, (_, number): Level => ({
     number,
     chars: 0,
@@ -177,10 +176,13 @@ export class Filing {
     lo: 0,
   }))
 
-  constructor(maxLines: number, maxNodes: number, seed: number) {
+  constructor(
+    maxLines: number,
+    maxNodes: number,
+    private readonly seed: number
+  ) {
     this.lines = new CountSketch(maxLines)
     this.trie = new CountSketch(maxNodes)
-    this.seed = seed
   }
 
   /** @returns ids below 2^53, most text first, at most three */

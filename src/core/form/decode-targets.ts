@@ -20,15 +20,15 @@ import type { Source } from './words.ts'
 
 /** State 0 is outside, 1 + 2·i begins field i of the list fields, 2 + 2·i continues it. */
 class Trellis {
-  private readonly tags: FieldTags
-  private readonly asked: readonly AskedField[]
   private readonly states: number
   private readonly isTaken: Uint8Array
   private readonly previous: Uint16Array
 
-  constructor(tags: FieldTags, asked: readonly AskedField[], taken: readonly ChosenSpan[]) {
-    this.tags = tags
-    this.asked = asked
+  constructor(
+    private readonly tags: FieldTags,
+    private readonly asked: readonly AskedField[],
+    taken: readonly ChosenSpan[]
+  ) {
     this.states = 1 + 2 * asked.length
     this.isTaken = new Uint8Array(tags.row.count)
     for (const { span } of taken) this.isTaken.fill(1, span.from, span.to)
@@ -129,10 +129,11 @@ class Plan {
   readonly choices: Int32Array
   readonly choiceLogProbs: number[]
   readonly fields = new Map<number, AskedField>()
-  private readonly scores: FieldScores
 
-  constructor(form: Form, scores: FieldScores) {
-    this.scores = scores
+  constructor(
+    form: Form,
+    private readonly scores: FieldScores
+  ) {
     this.choices = unaskedChoices(form)
     this.choiceLogProbs = [...this.choices].map(() => 0)
     this.visit(form.root)

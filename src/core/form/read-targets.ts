@@ -68,11 +68,12 @@ const isSame = (value: Value, node: FormNode | null): boolean =>
     : node?.kind === 'absent' && value === undefined
 
 class Reader {
-  private readonly spans: ValueSpans
   private readonly reading: Reading
 
-  constructor(spans: ValueSpans, choices: Int32Array) {
-    this.spans = spans
+  constructor(
+    private readonly spans: ValueSpans,
+    choices: Int32Array
+  ) {
     this.reading = { choices, fields: [], lists: [] }
   }
 

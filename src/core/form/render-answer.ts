@@ -75,12 +75,13 @@ export const isOfList = ({ item }: ListNode): ((span: TaggedSpan) => boolean) =>
 }
 
 class Renderer {
-  private readonly row: RowWords
   private readonly spans: TaggedSpan[]
   private readonly choices: Int32Array
 
-  constructor(row: RowWords, targets: Targets) {
-    this.row = row
+  constructor(
+    private readonly row: RowWords,
+    targets: Targets
+  ) {
     if (targets.tags.length !== this.row.count) throw new NoAnswer()
     this.spans = taggedSpans(this.row, targets.tags)
     this.choices = targets.choices

@@ -15,13 +15,14 @@ export const fillMs = (missing: number, perMinute: number): number =>
 
 /** A bucket in this process. */
 export class RateLimit {
-  private readonly perMinute: number
   /** below 0 when a request took more than it had reserved */
   private level: number
   private at: number
 
-  constructor(perMinute: number, now: number) {
-    this.perMinute = perMinute
+  constructor(
+    private readonly perMinute: number,
+    now: number
+  ) {
     this.level = perMinute
     this.at = now
   }

@@ -43,8 +43,6 @@ const add = (sum: Amounts, { requests, tokens, usd }: Amounts): void => {
 }
 
 export class KeySlice {
-  private readonly keyId: string
-  private readonly limits: CountedLimits
   /** of the rates: what may be admitted; in dollars: all that is held, also for running requests */
   private readonly slice = none()
   private reservedUsd = 0
@@ -62,10 +60,12 @@ export class KeySlice {
   private readonly ownRequests: RateLimit | null
   private readonly ownTokens: RateLimit | null
 
-  constructor(keyId: string, limits: CountedLimits, now: number) {
+  constructor(
+    private readonly keyId: string,
+    private readonly limits: CountedLimits,
+    now: number
+  ) {
     const { requestsPerMinute, tokensPerMinute } = limits
-    this.keyId = keyId
-    this.limits = limits
     this.ownRequests = requestsPerMinute === null ? null : new RateLimit(requestsPerMinute, now)
     this.ownTokens = tokensPerMinute === null ? null : new RateLimit(tokensPerMinute, now)
   }

@@ -110,14 +110,12 @@ const windowOf = (
 
 /** Holds whole bursts out, and draws rows of them. */
 class HeldOut<T extends SplittableExchange> {
-  private readonly bursts: T[][]
   private readonly held = new Set<T[]>()
-  private readonly random: () => number
 
-  constructor(bursts: T[][], random: () => number) {
-    this.bursts = bursts
-    this.random = random
-  }
+  constructor(
+    private readonly bursts: T[][],
+    private readonly random: () => number
+  ) {}
 
   /** Exchanges of the bursts that are not held out. */
   rest(): T[] {

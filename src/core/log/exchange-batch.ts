@@ -80,18 +80,17 @@ const copyTo = (shared: Buffer, at: number, bytes: Uint8Array): number => {
 
 /** Fills one batch. */
 export class ExchangeBatchWriter {
-  private readonly buffer: SharedArrayBuffer
   private readonly bytes: Buffer
-  private readonly maxCount: number
   private used = 0
   private count = 0
   private sealed = false
 
   /** @param buffer must not be read by a store any more */
-  constructor(buffer: SharedArrayBuffer, maxCount = Number.POSITIVE_INFINITY) {
-    this.buffer = buffer
+  constructor(
+    private readonly buffer: SharedArrayBuffer,
+    private readonly maxCount: number = Number.POSITIVE_INFINITY
+  ) {
     this.bytes = Buffer.from(buffer)
-    this.maxCount = maxCount
   }
 
   /** @returns false, without writing, when the batch is sealed, full or too small for the exchange */

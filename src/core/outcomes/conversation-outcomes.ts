@@ -34,7 +34,6 @@ const outcomeOf = ({ turns, at }: Conversation<RatedTurn>): ConversationOutcome 
  * has counted does not change by later turns. Each conversation counts once.
  */
 export class OutcomeReader {
-  private readonly isSingle: boolean
   private readonly conversations: ConversationReader<RatedTurn>
   /** in the order in which they ended */
   private readonly ended = new Set<string>()
@@ -42,8 +41,7 @@ export class OutcomeReader {
   lastPlace = 0
 
   /** @param isSingle no request of the template has a second turn, so each is a conversation */
-  constructor(isSingle: boolean) {
-    this.isSingle = isSingle
+  constructor(private readonly isSingle: boolean) {
     this.conversations = new ConversationReader(isSingle)
   }
 

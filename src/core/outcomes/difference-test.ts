@@ -47,15 +47,16 @@ interface Start {
  * in `LossStream`, so that a harm that begins after a long good time is found as well. Immutable.
  */
 export class Capital {
-  private readonly bound: number
   private readonly logs: readonly number[]
   private readonly starts: readonly Start[]
   private readonly started: number
   private readonly count: number
 
   /** @param bound in (−1, 1) */
-  constructor(bound: number, from?: Omit<CapitalParts, 'bound'>) {
-    this.bound = bound
+  constructor(
+    private readonly bound: number,
+    from?: Omit<CapitalParts, 'bound'>
+  ) {
     this.logs = from?.logs ?? stakesAbove(bound).map(() => 0)
     this.starts = from?.starts ?? []
     this.started = from?.started ?? 0

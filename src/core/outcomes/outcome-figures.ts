@@ -97,7 +97,6 @@ const FEWEST_BLOCKS = 30
 
 /** Blocks, summed. */
 class BlockSums {
-  private readonly margin: number
   private overMargin: Capital
   private overZero = new Capital(0)
   private counts = new Map<number, number>()
@@ -105,8 +104,7 @@ class BlockSums {
   private blocks = 0
 
   /** @param margin in (0, 1) */
-  constructor(margin: number) {
-    this.margin = margin
+  constructor(private readonly margin: number) {
     this.overMargin = new Capital(margin)
   }
 

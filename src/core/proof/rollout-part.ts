@@ -125,7 +125,6 @@ export const isCountedFrom = (
 
 /** Collects conversations in bounded memory. */
 export class ConversationList {
-  private readonly limit: number
   /** numbers of conversations at which a sum ends */
   private readonly ends: ReadonlySet<number>
   private readonly sums: SummedConversations[] = []
@@ -134,9 +133,11 @@ export class ConversationList {
   private summedCount = 0
 
   /** @param ends numbers of conversations for which the file must have the figures */
-  constructor(ends: Iterable<number>, limit = MAX_LISTED_PAIRS) {
+  constructor(
+    ends: Iterable<number>,
+    private readonly limit: number = MAX_LISTED_PAIRS
+  ) {
     this.ends = new Set(ends)
-    this.limit = limit
   }
 
   add({ turns: [first, ...others] }: Conversation<WatchedPair>): void {

@@ -158,13 +158,14 @@ interface Candidate {
 
 /** Reads the pairs of a route whose loss has risen, and finds the border behind which it has not. */
 export class NarrowingReader {
-  private readonly present: number
   private readonly candidates: readonly Candidate[]
   private stream: LossStream = NO_STREAM
 
   /** @param present confidence of the border in force @param borders narrower ones, the narrowest first */
-  constructor(present: number, borders: readonly number[]) {
-    this.present = present
+  constructor(
+    private readonly present: number,
+    borders: readonly number[]
+  ) {
     this.candidates = borders.map((threshold) => ({
       threshold,
       stream: NO_STREAM,

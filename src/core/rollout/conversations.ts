@@ -26,14 +26,11 @@ const isOver = ({ at }: Pick<Conversation<unknown>, 'at'>, now: number): boolean
 
 /** @typeParam Said what is kept of a turn */
 export class ConversationReader<Said> {
-  private readonly isSingle: boolean
   /** in the order of their newest turns, which is the order in which they count */
   private readonly open = new Map<string, Conversation<Said>>()
 
   /** @param isSingle no conversation has a second turn, so each is over at once */
-  constructor(isSingle: boolean) {
-    this.isSingle = isSingle
-  }
+  constructor(private readonly isSingle: boolean) {}
 
   /** @returns the conversations that are over when the turn comes, in the order in which they count */
   read(turn: { conversation: string; at: number }, said: Said): Conversation<Said>[] {

@@ -113,15 +113,13 @@ export interface IndicatorFigures {
 
 /** Counts the indicators of the audited requests of one internalization. */
 export class IndicatorReader {
-  private readonly baseline: Baseline
-  private readonly gone: number
   private readonly streams = new Map<Indicator, LossStream>()
 
   /** @param gone share of the held-out traffic that is not audited any more, 0 to 1 */
-  constructor(baseline: Baseline, gone = 0) {
-    this.baseline = baseline
-    this.gone = gone
-  }
+  constructor(
+    private readonly baseline: Baseline,
+    private readonly gone: number = 0
+  ) {}
 
   /** Of the traffic that is left. None that is gone may have had the indicator, so its share there is larger. */
   private boundOf(indicator: Indicator, { bound }: { bound: number }): number {

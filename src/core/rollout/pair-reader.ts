@@ -72,15 +72,16 @@ export class CountedConversations<Said extends JudgedPair> {
   private readonly thinning = new Thinning()
   /** places of the kept pairs of open conversations */
   private readonly kept = new Set<number>()
-  private readonly countsFrom: number
 
   /**
    * @param isSingle no request of the template has a second turn, so each is a conversation
    * @param countsFrom see `leastCounted`
    */
-  constructor(isSingle: boolean, countsFrom = -Infinity) {
+  constructor(
+    isSingle: boolean,
+    private readonly countsFrom: number = -Infinity
+  ) {
     this.conversations = new ConversationReader(isSingle)
-    this.countsFrom = countsFrom
   }
 
   /** @returns those that are over when the pair comes, in the order in which they count */
@@ -116,7 +117,6 @@ const NO_SUMS: Sums = { ...NO_STREAMS, stageParts: Array.from({ length: PARTS_OF
  */
 export class PairReader {
   private readonly conversations: CountedConversations<JudgedPair>
-  private readonly pairsBefore: number
   private summed = NO_SUMS
   private readonly outcomes = Object.fromEntries(
     PAIR_OUTCOMES.map((name) => [name, 0])
@@ -130,9 +130,12 @@ export class PairReader {
    * rating since then may have changed them
    * @param countsFrom see `leastCounted`
    */
-  constructor(isSingle: boolean, pairsBefore: number, countsFrom?: number) {
+  constructor(
+    isSingle: boolean,
+    private readonly pairsBefore: number,
+    countsFrom?: number
+  ) {
     this.conversations = new CountedConversations(isSingle, countsFrom)
-    this.pairsBefore = pairsBefore
   }
 
   /** @param pairs in the order of their places, behind those that were read before */

@@ -83,7 +83,6 @@ export class LogScan {
   /** known times of the log, milliseconds since the epoch; null where it has none */
   from: number | null = null
   to: number | null = null
-  private readonly options: LogScanOptions
   /** null after the first pass */
   private detector: Detector | null
   private observed = 0
@@ -97,8 +96,7 @@ export class LogScan {
   /** newest time that the clock has reached */
   private newest = 0
 
-  constructor(options: LogScanOptions) {
-    this.options = options
+  constructor(private readonly options: LogScanOptions) {
     this.detector = new Detector({ minSessions: options.minSessions })
   }
 
@@ -235,12 +233,9 @@ export class Tally {
   private texts = 0
   private promptBytes = 0
   private leftBytes = 0
-  private readonly countTokens: CountTokens | null
 
   /** @param countTokens for calls whose upstream counted none; null: their tokens stay unknown */
-  constructor(countTokens: CountTokens | null) {
-    this.countTokens = countTokens
-  }
+  constructor(private readonly countTokens: CountTokens | null) {}
 
   add({ record, read, match, at }: TalliedCall): void {
     this.requests++

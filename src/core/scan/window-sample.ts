@@ -14,13 +14,12 @@ interface InTime {
 export class WindowSample<Item extends InTime> {
   private readonly inWindow: Highest<Item>
   private readonly older: Highest<Item>
-  private readonly limits: Limits
-  private readonly from: number
 
   /** @param limits of each of the two parts @param from when the window begins, milliseconds since the epoch */
-  constructor(limits: Limits, from: number) {
-    this.limits = limits
-    this.from = from
+  constructor(
+    private readonly limits: Limits,
+    private readonly from: number
+  ) {
     this.inWindow = new Highest<Item>(limits, ({ id }) => hashOf(id))
     this.older = new Highest<Item>(limits, ({ at }) => at)
   }
@@ -59,13 +58,11 @@ export class Highest<Item> {
   private bytes = 0
   /** items with a lower key are not among the highest any more */
   private lowestKey = -Infinity
-  private readonly limits: Limits
-  private readonly keyOf: (item: Item) => number
 
-  constructor(limits: Limits, keyOf: (item: Item) => number) {
-    this.limits = limits
-    this.keyOf = keyOf
-  }
+  constructor(
+    private readonly limits: Limits,
+    private readonly keyOf: (item: Item) => number
+  ) {}
 
   /** @param bytes that the item takes in memory */
   add(item: Item, bytes: number): void {

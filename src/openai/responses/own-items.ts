@@ -76,13 +76,10 @@ const inputOf = (request: string): unknown[] => {
 
 /** The items of a kept response by their ids. Its bodies are read once, however many are asked for. */
 export class KeptItems {
-  private readonly kept: Exchanged
   private output: OutputItem[] | null = null
   private input: unknown[] | null = null
 
-  constructor(kept: Exchanged) {
-    this.kept = kept
-  }
+  constructor(private readonly kept: Exchanged) {}
 
   /** JSON of an item, without the id; null where there is no such item. */
   textOf({ output, input }: OwnId): string | null {

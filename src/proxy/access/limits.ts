@@ -80,24 +80,15 @@ const costOf = (price: Price | null, usage: Usage): number =>
  * when the call is over, so that it delays no answer.
  */
 export class Charge {
-  private readonly key: IssuedKey
-  private readonly asked: Omit<AskedCompletion, 'dialect'>
-  private readonly options: LimitsOptions
-  private readonly reserved: Reserved | null
   private isSettled = false
 
   /** @param reserved null for a key without limits on tokens and money */
   constructor(
-    key: IssuedKey,
-    asked: Omit<AskedCompletion, 'dialect'>,
-    options: LimitsOptions,
-    reserved: Reserved | null
-  ) {
-    this.key = key
-    this.asked = asked
-    this.options = options
-    this.reserved = reserved
-  }
+    private readonly key: IssuedKey,
+    private readonly asked: Omit<AskedCompletion, 'dialect'>,
+    private readonly options: LimitsOptions,
+    private readonly reserved: Reserved | null
+  ) {}
 
   /** Tokens of the request and its answer; of the request alone where nothing is reserved. */
   get estimate(): Usage {
@@ -241,12 +232,11 @@ const ambiguousBody = ({ name, why, meant }: AmbiguousMember): AppError => {
 export class Caller {
   /** whether its chat completions must be read before they are admitted */
   readonly isReadFirst: boolean
-  private readonly key: IssuedKey
-  private readonly options: LimitsOptions
 
-  constructor(key: IssuedKey, options: LimitsOptions) {
-    this.key = key
-    this.options = options
+  constructor(
+    private readonly key: IssuedKey,
+    private readonly options: LimitsOptions
+  ) {
     this.isReadFirst = isReadFirst(key)
   }
 

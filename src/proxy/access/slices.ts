@@ -77,7 +77,6 @@ interface Entry {
 }
 
 export class Slices {
-  private readonly options: SlicesOptions
   private readonly entries = new Map<string, Entry>()
   private trip: Promise<void> | null = null
   private cancelTimer: (() => void) | null = null
@@ -85,9 +84,7 @@ export class Slices {
   private isAway = false
   private isClosed = false
 
-  constructor(options: SlicesOptions) {
-    this.options = options
-  }
+  constructor(private readonly options: SlicesOptions) {}
 
   /**
    * Reserves the amounts; a promise where the database must be asked. While it is away, rates are counted

@@ -30,14 +30,11 @@ export const refuse = (
 const MAX_HINTS = 10
 
 export class Client implements Sender {
-  readonly outgoing: ServerResponse
   readonly holdsPlace = true
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
   private whenOver: (() => void)[] = []
-  private readonly load: Pick<Load, 'inFlight'>
-  private readonly pages: Pick<Pages, 'ofOwn'>
   private isCounted = true
   private hints = 0
 
@@ -45,10 +42,11 @@ export class Client implements Sender {
    * @param load in which it counts as one request until it is over
    * @param pages whose headers an answer of the proxy's own has
    */
-  constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>, pages: Pick<Pages, 'ofOwn'>) {
-    this.outgoing = outgoing
-    this.load = load
-    this.pages = pages
+  constructor(
+    readonly outgoing: ServerResponse,
+    private readonly load: Pick<Load, 'inFlight'>,
+    private readonly pages: Pick<Pages, 'ofOwn'>
+  ) {
     load.inFlight++
     // a write to a reset connection is reported here; the `close` that follows is enough
     outgoing.on('error', () => {})

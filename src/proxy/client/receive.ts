@@ -18,15 +18,12 @@ const MAX_CHUNKS = 16
 const MIN_CAPACITY_BYTES = 64 * 1024
 
 export class GrowingBody {
-  private readonly maxBytes: number
   private chunks: Buffer[] = []
   private buffer: Buffer | null = null
   private used = 0
 
   /** @param maxBytes the most that is ever added */
-  constructor(maxBytes: number) {
-    this.maxBytes = maxBytes
-  }
+  constructor(private readonly maxBytes: number) {}
 
   add(chunk: Buffer): void {
     if (this.buffer === null && this.chunks.length < MAX_CHUNKS) {

@@ -119,13 +119,12 @@ export class Draft {
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
   private readonly reader = new LogprobReader()
-  private readonly asked: Routable
-  private readonly early: EarlyClient | null
   private readonly factFault: FactRule
 
-  constructor(asked: Routable, early: EarlyClient | null) {
-    this.asked = asked
-    this.early = early
+  constructor(
+    private readonly asked: Routable,
+    private readonly early: EarlyClient | null
+  ) {
     this.factFault = factRule(asked.match, asked.route.answers)
   }
 

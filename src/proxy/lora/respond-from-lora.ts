@@ -39,13 +39,11 @@ class EarlyAnswer implements EarlyClient {
   /** of it, what is not sent */
   private waiting = ''
   private isFull = false
-  private readonly client: Client
-  private readonly options: EarlyOptions
 
-  constructor(client: Client, options: EarlyOptions) {
-    this.client = client
-    this.options = options
-  }
+  constructor(
+    private readonly client: Client,
+    private readonly options: EarlyOptions
+  ) {}
 
   begin(text: string, confidence: number): boolean {
     const { client, options } = this

@@ -12,14 +12,15 @@ const MAX_EARLY_BYTES = 64 * 1024
  * are given to the upstream where that accepts, and else thrown away.
  */
 export class PendingSocket {
-  readonly socket: Socket
   private early: Buffer[]
   private bytes = 0
   private sayGoodbye: (() => void) | null = null
 
   /** @param head bytes that came with the handshake */
-  constructor(socket: Socket, head: Buffer) {
-    this.socket = socket
+  constructor(
+    readonly socket: Socket,
+    head: Buffer
+  ) {
     this.early = []
     // of the HTTP server, for connections between requests
     socket.setTimeout(0)

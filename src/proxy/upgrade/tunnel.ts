@@ -91,7 +91,6 @@ const movedOn = ({ bytesRead, bytesWritten, writableLength }: Socket): number =>
   bytesRead + bytesWritten - writableLength
 
 export class Tunnel {
-  private readonly options: TunnelOptions
   private readonly frames = new FrameReader()
   private idleMs: number
   private moved = 0
@@ -101,8 +100,7 @@ export class Tunnel {
   /** of the close frame that the client gets instead of the upstream's next one; null while all passes */
   private leaving: CloseCode | null = null
 
-  constructor(options: TunnelOptions) {
-    this.options = options
+  constructor(private readonly options: TunnelOptions) {
     this.idleMs = options.idleMs
     this.movedAt = options.now()
   }

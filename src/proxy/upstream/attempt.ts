@@ -49,19 +49,16 @@ export const textsOf = (raw: Dispatcher.DispatchController['rawHeaders']): strin
 type Head = Parameters<UpstreamAnswer['begin']>
 
 export class Attempt implements Dispatcher.DispatchHandler {
-  readonly target: Target
-  private readonly judge: Judge
-  private readonly answer: UpstreamAnswer
   private state: 'asking' | 'held' | 'passing' | 'over' = 'asking'
   /** null until the request has a connection and is about to be written */
   private controller: Dispatcher.DispatchController | null = null
   private head: Head | null = null
 
-  constructor(judge: Judge, target: Target, answer: UpstreamAnswer) {
-    this.judge = judge
-    this.target = target
-    this.answer = answer
-  }
+  constructor(
+    private readonly judge: Judge,
+    readonly target: Target,
+    private readonly answer: UpstreamAnswer
+  ) {}
 
   /** False again once the connection of a held answer has broken. */
   get isHeld(): boolean {

@@ -13,13 +13,11 @@ export class Capture {
   bytes = 0
   /** the answer was larger than the limit, and its chunks were discarded */
   truncated = false
-  private readonly maxBytes: number
-  private readonly now: () => number
 
-  constructor(maxBytes: number, now: () => number) {
-    this.maxBytes = maxBytes
-    this.now = now
-  }
+  constructor(
+    private readonly maxBytes: number,
+    private readonly now: () => number
+  ) {}
 
   begin(status: number, headers: ClientHeaders): void {
     this.status = status

@@ -40,8 +40,6 @@ const TRANSIENT = new Set([
 const isTransient = ({ code }: Error & { code?: string }): boolean => TRANSIENT.has(code ?? '')
 
 export class Failover implements Judge {
-  private readonly deps: FailoverDeps
-  private readonly passage: Passage
   /** targets that were not asked yet, the first choice first */
   private readonly untried: Target[]
   /** how often the present target has been asked */
@@ -49,9 +47,11 @@ export class Failover implements Judge {
   /** the first answer that said that there is none, while others are asked for a better one */
   private held: Attempt | null = null
 
-  constructor(deps: FailoverDeps, passage: Passage, targets: readonly [Target, ...Target[]]) {
-    this.deps = deps
-    this.passage = passage
+  constructor(
+    private readonly deps: FailoverDeps,
+    private readonly passage: Passage,
+    targets: readonly [Target, ...Target[]]
+  ) {
     this.untried = [...targets]
   }
 

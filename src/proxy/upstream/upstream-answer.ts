@@ -121,9 +121,6 @@ export interface AnswerOptions extends KeepAliveOptions {
 
 /** Sends an answer to the client. */
 export class UpstreamAnswer {
-  private readonly passage: Passage
-  private readonly answeredBy: AnsweredBy
-  private readonly options: AnswerOptions
   /** null until the answer begins */
   private body: { resume(): void } | null = null
   /** a stream's head goes out with its first event, or alone where that has not come yet */
@@ -136,11 +133,11 @@ export class UpstreamAnswer {
   /** null where everything passes */
   private usageFilter: UsageFilter | null = null
 
-  constructor(passage: Passage, answeredBy: AnsweredBy, options: AnswerOptions) {
-    this.passage = passage
-    this.answeredBy = answeredBy
-    this.options = options
-  }
+  constructor(
+    private readonly passage: Passage,
+    private readonly answeredBy: AnsweredBy,
+    private readonly options: AnswerOptions
+  ) {}
 
   /** Whether the client has left. */
   get isUnwanted(): boolean {

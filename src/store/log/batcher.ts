@@ -27,15 +27,16 @@ const setTimer: SetTimer = (callback, delayMs) => {
 }
 
 export class Batcher<T> {
-  private readonly write: (items: T[]) => Promise<void>
   private readonly setTimer: SetTimer
   private readonly waiting: Entry<T>[] = []
   private waitingItems = 0
   private cancelTimer: (() => void) | null = null
   private writing: Promise<void> | null = null
 
-  constructor(write: (items: T[]) => Promise<void>, timers = setTimer) {
-    this.write = write
+  constructor(
+    private readonly write: (items: T[]) => Promise<void>,
+    timers = setTimer
+  ) {
     this.setTimer = timers
   }
 

@@ -82,19 +82,17 @@ const versionsOf = (replies: readonly Reply[]): string[] => [
 export class Judge implements Witness {
   private readonly model: AskedModel
   private readonly send: AskUpstream
-  private readonly settings: JudgeSettings
-  private readonly deps: JudgeDeps
-  private readonly pay: Pay
   private usd = 0
 
   /** @throws AppError `invalid-config` without a key of the operator or a price of the judge */
-  constructor(deps: JudgeDeps, settings: JudgeSettings, pay: Pay) {
+  constructor(
+    private readonly deps: JudgeDeps,
+    private readonly settings: JudgeSettings,
+    private readonly pay: Pay
+  ) {
     const { model, ask } = askedModel(deps, { name: settings.model, hasLogprobs: false })
     this.model = model
     this.send = ask
-    this.settings = settings
-    this.deps = deps
-    this.pay = pay
   }
 
   spentUsd(): number {

@@ -8,11 +8,11 @@ import type { ChatMessage } from '../../openai/chat.ts'
 
 /** It does not answer for the moment, or is another one: what needs it waits. */
 export class WitnessUnavailable extends AppError {
-  readonly reason: Reason
-
-  constructor(reason: Reason, options: { cause?: unknown } = {}) {
+  constructor(
+    readonly reason: Reason,
+    options: { cause?: unknown } = {}
+  ) {
     super('upstream-unavailable', reasonText(reason), options)
-    this.reason = reason
   }
 }
 

@@ -82,8 +82,6 @@ interface Sent {
 
 /** All requests of one template. */
 class Measurement {
-  private readonly deps: MoveDeps
-  private readonly options: MoveOptions
   private readonly sender: Sender
   readonly rows: MovedRequest[] = []
   failed = 0
@@ -91,9 +89,10 @@ class Measurement {
   kept = 0
   bought = 0
 
-  constructor(deps: MoveDeps, options: MoveOptions) {
-    this.deps = deps
-    this.options = options
+  constructor(
+    private readonly deps: MoveDeps,
+    private readonly options: MoveOptions
+  ) {
     this.sender = new Sender(
       deps,
       { name: options.to, price: options.price },
@@ -232,18 +231,15 @@ export interface SendDeps extends AskDeps {
 export type SentAnswer = { body: string; ms: number } | { refused: string; ms: number }
 
 export class Sender {
-  private readonly deps: SendDeps
-  private readonly model: AskedModel
-  private readonly hasAnswered: () => boolean
   private refusals = 0
   private answers = 0
 
   /** @param model the new one @param hasAnswered in an earlier run, whose refused requests are now the first ones */
-  constructor(deps: SendDeps, model: AskedModel, hasAnswered: () => boolean) {
-    this.deps = deps
-    this.model = model
-    this.hasAnswered = hasAnswered
-  }
+  constructor(
+    private readonly deps: SendDeps,
+    private readonly model: AskedModel,
+    private readonly hasAnswered: () => boolean
+  ) {}
 
   /** @throws AppError `upstream-unavailable` where the model is not there */
   async send(record: StoredRecord): Promise<SentAnswer | NoAnswer> {

@@ -32,15 +32,12 @@ const readMoney = async ({ pairs }: Pick<Store, 'pairs'>, limitUsd: number, now:
 
 /** All that it remembers can be made anew; a part that is higher then is left out of the evidence. */
 export class AuditParts {
-  private readonly deps: AuditPartsDeps
   private money: MoneyPart | null = null
   private readonly load = new Map<string, LoadPart>()
   /** US dollars that the audits of all routes have cost since midnight UTC */
   spentUsdToday = 0
 
-  constructor(deps: AuditPartsDeps) {
-    this.deps = deps
-  }
+  constructor(private readonly deps: AuditPartsDeps) {}
 
   /** Before the routes are looked at. @param live ids of the live internalizations */
   async begin(live: ReadonlySet<string>): Promise<void> {

@@ -116,7 +116,6 @@ const writtenKey = (
   ])
 
 export class LiveRoutes {
-  private readonly deps: WorkerDeps
   private readonly formats = createAnswerFormats()
   private readonly watched = new Map<string, Watched>()
   private readonly waits = new Map<string, AuditWait>()
@@ -126,8 +125,7 @@ export class LiveRoutes {
   private readonly auditParts: AuditParts
   private isEngineHere = false
 
-  constructor(deps: WorkerDeps) {
-    this.deps = deps
+  constructor(private readonly deps: WorkerDeps) {
     this.auditParts = new AuditParts(deps)
     this.feedback = new FeedbackReader(deps)
   }

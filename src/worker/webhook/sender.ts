@@ -137,16 +137,13 @@ type SenderDeps = Pick<WorkerDeps, 'now' | 'sleep' | 'log' | 'fault'>
 type SendingDeps = SenderDeps & { outbox: Outbox; post: PostEvent; host: string }
 
 export class WebhookSender {
-  private readonly deps: SendingDeps
   /** attempts in a row, of this worker */
   private failures = 0
   /** milliseconds since the epoch; nothing is sent before */
   private notBefore = 0
   private isGone = false
 
-  constructor(deps: SendingDeps) {
-    this.deps = deps
-  }
+  constructor(private readonly deps: SendingDeps) {}
 
   /** Makes one attempt, if an event is due. @returns whether the event is done */
   async step(signal: AbortSignal): Promise<boolean> {

@@ -189,10 +189,8 @@ interface Answered {
 
 class ResponsesApi {
   readonly kept = new ResponsesLimits()
-  private readonly speak: Speaker
 
-  constructor(speak: Speaker) {
-    this.speak = speak
+  constructor(private readonly speak: Speaker) {
     for (const id of EARLIER) this.kept.remember(id, [], [EARLIER_ITEM])
   }
 

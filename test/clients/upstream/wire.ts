@@ -19,15 +19,13 @@ export type Endpoint = (request: UpstreamRequest, id: string) => Answer | Promis
 
 /** An error in the format that OpenAI documents. */
 export class Refusal extends Error {
-  readonly status: number
-  readonly code: string | null
-  readonly param: string | null
-
-  constructor(status: number, message: string, code: string | null, param: string | null = null) {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly code: string | null,
+    readonly param: string | null = null
+  ) {
     super(message)
-    this.status = status
-    this.code = code
-    this.param = param
   }
 }
 

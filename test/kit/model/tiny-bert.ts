@@ -133,11 +133,7 @@ const softmax = (scores: number[]): number[] => {
 }
 
 class PlainBert {
-  private readonly tensors: Map<string, Tensor>
-
-  constructor(tensors: Map<string, Tensor>) {
-    this.tensors = tensors
-  }
+  constructor(private readonly tensors: Map<string, Tensor>) {}
 
   row(name: string, at: number): number[] {
     const { dims, data } = this.tensors.get(name)!

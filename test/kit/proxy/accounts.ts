@@ -23,12 +23,11 @@ interface KeyRows {
 
 export class MemoryAccounts {
   private readonly rows = new Map<string, KeyRows>()
-  /** milliseconds since the epoch, by the database's clock */
-  private readonly now: () => number
 
-  constructor(now: () => number) {
-    this.now = now
-  }
+  constructor(
+    /** milliseconds since the epoch, by the database's clock */
+    private readonly now: () => number
+  ) {}
 
   renew(holder: string, asks: SliceAsk[]): SliceGrant[] {
     return asks.map((ask) => this.renewOne(holder, ask))

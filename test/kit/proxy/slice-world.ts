@@ -15,7 +15,6 @@ interface Proxy {
 
 export class SliceWorld {
   readonly accounts: MemoryAccounts
-  private readonly limits: CountedLimits
   private readonly proxies: Proxy[] = []
   private born = 0
   /** of the database */
@@ -28,8 +27,10 @@ export class SliceWorld {
   requests = 0
   tokens = 0
 
-  constructor(limits: CountedLimits, count: number) {
-    this.limits = limits
+  constructor(
+    private readonly limits: CountedLimits,
+    count: number
+  ) {
     this.accounts = new MemoryAccounts(() => this.databaseNow)
     for (let index = 0; index < count; index++) this.proxies.push(this.birth())
   }

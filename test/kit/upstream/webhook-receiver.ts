@@ -34,10 +34,8 @@ export class WebhookReceiver {
   /** of the requests that follow */
   answer: Answer = 204
   readonly host: string
-  private readonly server: Server
 
-  private constructor(server: Server) {
-    this.server = server
+  private constructor(private readonly server: Server) {
     this.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 

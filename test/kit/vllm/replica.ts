@@ -28,14 +28,12 @@ export interface ReplicaOptions {
 export const API_KEY = 'key'
 
 export class Replica {
-  readonly port: number
-  private readonly options: ReplicaOptions
   private child: LeashedChild | null = null
 
-  private constructor(options: ReplicaOptions, port: number) {
-    this.options = options
-    this.port = port
-  }
+  private constructor(
+    private readonly options: ReplicaOptions,
+    readonly port: number
+  ) {}
 
   /** @param port a free one where none is named */
   static async start(options: ReplicaOptions, port?: number): Promise<Replica> {

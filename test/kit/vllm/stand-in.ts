@@ -93,23 +93,15 @@ class Slots {
 
 class StandIn {
   private readonly slots: Slots
-  private readonly model: LoadedModel
-  private readonly generator: Generator
-  private readonly options: StandInOptions
-  /** the folder of a lora; null where it is not applied */
-  private readonly loras: Map<string, string | null>
   private tokens = 0
 
   constructor(
-    model: LoadedModel,
-    generator: Generator,
-    options: StandInOptions,
-    loras: Map<string, string | null>
+    private readonly model: LoadedModel,
+    private readonly generator: Generator,
+    private readonly options: StandInOptions,
+    /** the folder of a lora; null where it is not applied */
+    private readonly loras: Map<string, string | null>
   ) {
-    this.model = model
-    this.generator = generator
-    this.options = options
-    this.loras = loras
     this.slots = new Slots(options.maxBatchLoras)
   }
 

@@ -28,14 +28,14 @@ export interface Answer {
 export class TinyLoras {
   readonly modelPath: string
   readonly dataDir: string
-  readonly model: LoadedModel
-  private readonly loras: Loras
 
-  private constructor(folder: string, model: LoadedModel, loras: Loras) {
+  private constructor(
+    folder: string,
+    readonly model: LoadedModel,
+    private readonly loras: Loras
+  ) {
     this.modelPath = join(folder, 'tiny')
     this.dataDir = join(folder, 'data')
-    this.model = model
-    this.loras = loras
   }
 
   static async write(

@@ -69,11 +69,9 @@ export class Scene {
   env!: Record<string, string>
   private server!: Server
   private readonly dataDir = sharedFolder()
-  private readonly answerTo: (got: Got) => string | object
 
   /** Of the file or block that makes it: it is closed after its tests. */
-  constructor(answerTo: (got: Got) => string | object) {
-    this.answerTo = answerTo
+  constructor(private readonly answerTo: (got: Got) => string | object) {
     afterAll(() => this.close())
   }
 

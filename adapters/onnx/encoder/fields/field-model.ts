@@ -26,15 +26,11 @@ export interface RowScores extends FieldScores {
 const MAX_BATCH_TOKENS = 2048
 
 export class FieldModel {
-  readonly sizes: FormSizes
-  private readonly encoder: FieldEncoder
-  private readonly session: FieldSession
-
-  private constructor(encoder: FieldEncoder, sizes: FormSizes, session: FieldSession) {
-    this.encoder = encoder
-    this.sizes = sizes
-    this.session = session
-  }
+  private constructor(
+    private readonly encoder: FieldEncoder,
+    readonly sizes: FormSizes,
+    private readonly session: FieldSession
+  ) {}
 
   /**
    * @param theta may be forgotten afterwards: the session has its own copy

@@ -38,11 +38,7 @@ const viewsOf = ({ entries }: FieldLayout, vector: Float32Array): [string, Tenso
   ])
 
 export class FieldSession {
-  private readonly session: InferenceSession
-
-  private constructor(session: InferenceSession) {
-    this.session = session
-  }
+  private constructor(private readonly session: InferenceSession) {}
 
   /** @throws AppError `invalid-model` when onnxruntime refuses the graph */
   static async open({ model, externalData }: FieldGraph, threads: number): Promise<FieldSession> {

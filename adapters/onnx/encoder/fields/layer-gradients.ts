@@ -87,14 +87,12 @@ export const normBackward = (
 }
 
 export class EncoderLayer {
-  private readonly context: LayerContext
-  private readonly number: number
   private state: State | null = null
 
-  constructor(context: LayerContext, number: number) {
-    this.context = context
-    this.number = number
-  }
+  constructor(
+    private readonly context: LayerContext,
+    private readonly number: number
+  ) {}
 
   /** @param x `[windows · tokens, hidden]` @returns the same shape */
   forward(x: string): string {

@@ -15,23 +15,15 @@ export interface RowVariety {
 }
 
 export class VariedRows {
-  private readonly rows: readonly FieldTrainingRow[]
-  private readonly examples: readonly FieldExample[]
-  private readonly tokenizer: FieldTokenizer
-  private readonly variety: RowVariety
   private readonly swaps: ValueSwaps
 
   /** @param examples of the rows, in their order */
   constructor(
-    rows: readonly FieldTrainingRow[],
-    examples: readonly FieldExample[],
-    tokenizer: FieldTokenizer,
-    variety: RowVariety
+    private readonly rows: readonly FieldTrainingRow[],
+    private readonly examples: readonly FieldExample[],
+    private readonly tokenizer: FieldTokenizer,
+    private readonly variety: RowVariety
   ) {
-    this.rows = rows
-    this.examples = examples
-    this.tokenizer = tokenizer
-    this.variety = variety
     this.swaps = new ValueSwaps(rows)
   }
 

@@ -154,12 +154,9 @@ class Preparation {
   readonly patterns = new Map<string, Pattern>()
   private readonly places = new Set<string>()
   private readonly references = new Set<string>()
-  private readonly isOldDraft: boolean
   private parts = 0
 
-  constructor(isOldDraft: boolean) {
-    this.isOldDraft = isOldDraft
-  }
+  constructor(private readonly isOldDraft: boolean) {}
 
   /** @returns the kept keywords of the schema, and its cost */
   prepare(schema: unknown, place: string, depth: number): unknown {

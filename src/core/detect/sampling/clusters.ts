@@ -94,17 +94,15 @@ const priorityOf = (session: number, at: number): number => {
 }
 
 export class ClusterStore {
-  private readonly pool: LinePool
-  private readonly limits: ClusterLimits
   private readonly clusters = new Map<number, Cluster>()
   private sampleBytes = 0
   private pairBytes = 0
   private requests = 0
 
-  constructor(pool: LinePool, limits: ClusterLimits) {
-    this.pool = pool
-    this.limits = limits
-  }
+  constructor(
+    private readonly pool: LinePool,
+    private readonly limits: ClusterLimits
+  ) {}
 
   get bytes(): number {
     return this.sampleBytes + this.pairBytes + this.pool.bytes + this.clusters.size * CLUSTER_BYTES

@@ -41,19 +41,18 @@ const complement = (logProb: number): number =>
   logProb < NEGLIGIBLE ? 0 : Math.log(Math.max(1 - Math.exp(logProb), 1e-12))
 
 export class FieldTags {
-  readonly row: RowWords
   /** of each word, the best score that it has outside of all fields of one span */
   private readonly outside: Float64Array
-  private readonly tags: Float32Array
-  private readonly width: number
   /** of the spans from one word on, by their number of words */
   private readonly ends = new Float64Array(MAX_WORDS)
 
   /** @param tags `[words, width]` */
-  constructor(row: RowWords, tags: Float32Array, width: number, asked: readonly AskedField[]) {
-    this.row = row
-    this.tags = tags
-    this.width = width
+  constructor(
+    readonly row: RowWords,
+    private readonly tags: Float32Array,
+    private readonly width: number,
+    asked: readonly AskedField[]
+  ) {
     const lists = asked.filter(({ isMany }) => isMany)
     this.outside = Float64Array.from({ length: row.count }, (_, word) => {
       let best = this.none(word)

@@ -24,13 +24,10 @@ export const isNumber = (text: string): boolean => NUMBER.test(text)
 class NotJson extends Error {}
 
 class Reader {
-  private readonly text: string
-  at: number
-
-  constructor(text: string, at: number) {
-    this.text = text
-    this.at = at
-  }
+  constructor(
+    private readonly text: string,
+    public at: number
+  ) {}
 
   private match(pattern: RegExp): string | null {
     pattern.lastIndex = this.at

@@ -194,13 +194,10 @@ const isGlued = (row: RowWords, { from, to }: Span): boolean => {
 }
 
 export class ValueSpans {
-  readonly row: RowWords
   private readonly similar = new Map<string, Span[]>()
   private readonly read = new Map<string, Map<string, Span[]>>()
 
-  constructor(row: RowWords) {
-    this.row = row
-  }
+  constructor(readonly row: RowWords) {}
 
   private similarTo(value: string): Span[] {
     let spans = this.similar.get(value)
