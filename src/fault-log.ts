@@ -99,8 +99,8 @@ const NAMED_SECRETS =
 
 const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
 
-/** Masks credentials in text of other programs, such as error messages and the output of commands. */
-export const maskSecrets = (text: string): string =>
+/** Masks credentials in the messages of errors, which other programs may have written. */
+const maskSecrets = (text: string): string =>
   redactKeys()(text.replaceAll(NAMED_SECRETS, '[SECRET]'))
 
 const framesOf = (text: string): string[] =>

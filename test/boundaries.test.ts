@@ -189,16 +189,6 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: DIGEST,
   },
-  'src/worker/engine/commands.ts': {
-    ours: [
-      'src/config/config.ts',
-      'src/fault-log.ts',
-      'src/process/shell-command.ts',
-      'src/worker',
-    ],
-    packages: [],
-    node: false,
-  },
   // processes and endpoints of the operator
   'src/check': {
     ours: [

@@ -14,7 +14,6 @@ import type { Logger } from '../process/logger.ts'
 import { openEconomics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
-import { engineCommandsOf } from '../worker/engine/commands.ts'
 import { createAsk, createReplay } from '../worker/replay.ts'
 
 export interface WorkerParts {
@@ -38,7 +37,6 @@ export const workerDeps = (
 ): WorkerDeps => ({
   store,
   engine,
-  engineCommands: engineCommandsOf(config.engine, process.env),
   config: config.internalize,
   rollout: config.rollout,
   retention: config.retention,

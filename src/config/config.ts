@@ -15,34 +15,13 @@ import {
 } from './environment.ts'
 import { settingsOf } from './settings.ts'
 
-const MINUTE_MS = 60_000
-
-/** The machine of an engine, which the worker starts and stops by shell commands. */
-export interface EngineMachine {
-  startCommand: string
-  /** null: the machine is never stopped */
-  stopCommand: string | null
-  startMs: number
-  idleMs: number
-}
-
 type EngineConfig =
   | { kind: 'none' }
   | { kind: 'fake' }
   | { kind: 'onnx'; modelPath: string | null; encoderPath: string | null; threads: number }
-  | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
+  | { kind: 'http'; url: string; token: string | null }
 
-const machineOf = (env: Environment, constants: Constants): EngineMachine | null =>
-  env.ENGINE_START_COMMAND === null
-    ? null
-    : {
-        startCommand: env.ENGINE_START_COMMAND,
-        stopCommand: env.ENGINE_STOP_COMMAND,
-        startMs: constants.engineStartMinutes * MINUTE_MS,
-        idleMs: constants.engineIdleMinutes * MINUTE_MS,
-      }
-
-const engineOf = (env: Environment, constants: Constants): EngineConfig => {
+const engineOf = (env: Environment): EngineConfig => {
   switch (env.ENGINE) {
     case 'onnx':
       return {
@@ -53,7 +32,7 @@ const engineOf = (env: Environment, constants: Constants): EngineConfig => {
       }
     case 'http': {
       const { ENGINE_URL: url, ENGINE_TOKEN: token } = env
-      return { kind: 'http', url: url!, token, machine: machineOf(env, constants) }
+      return { kind: 'http', url: url!, token }
     }
     default:
       return { kind: env.ENGINE }
@@ -210,7 +189,7 @@ const configOf = ({ env, constants, changes }: Parsed) => ({
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
     recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,
   },
-  engine: engineOf(env, constants),
+  engine: engineOf(env),
   internalize: internalizeOf(env, constants),
   judge: judgeOf(env),
   checker: checkerOf(env, constants),

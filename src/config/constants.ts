@@ -24,10 +24,6 @@ export const CONSTANTS = {
   /** Records that wait for the store: beyond it they are dropped and counted, and no request waits. */
   logQueueMaxBytes: 64 * MEBIBYTE,
 
-  /** Time limit of a command that starts or stops the engine's machine, after which a start is tried again. */
-  engineStartMinutes: 10,
-  /** Idle time after which the engine's machine is stopped: a start takes minutes of its paid time. */
-  engineIdleMinutes: 15,
   /** Time limit of one comparison by a checker: tests of a program take seconds, and one that hangs has to end. */
   checkSeconds: 60,
 

@@ -228,8 +228,6 @@ const SCHEMA = z.object({
   ENCODER_PATH: optional,
   ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
   ENGINE_TOKEN: optional,
-  ENGINE_START_COMMAND: optional,
-  ENGINE_STOP_COMMAND: optional,
   ENGINE_THREADS: whole(0),
   ENGINE_USD_PER_HOUR: usd,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
@@ -301,14 +299,6 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
       'ENCODER_PATH: only valid with ENGINE=onnx; another engine has its own encoder',
     ],
     [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
-    [
-      env.ENGINE_START_COMMAND !== null && env.ENGINE !== 'http',
-      'ENGINE_START_COMMAND: only valid with ENGINE=http; it starts the machine of that engine',
-    ],
-    [
-      env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
-      'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; the proxy stops only an engine that it started',
-    ],
     ...judgeChecks(env),
     [
       env.CHECK_COMMAND !== null && env.CHECK_URL !== null,

@@ -66,29 +66,6 @@ export interface WorkerEvent {
   data?: Record<string, unknown>
 }
 
-export interface CommandResult {
-  /** null when a signal ended the command */
-  exitCode: number | null
-  /** `limit`: the time limit; `caller`: the worker, which was stopped */
-  endedBy: 'itself' | 'limit' | 'caller'
-  /** of the output, without secrets; null when there was no output */
-  lastLine: string | null
-}
-
-/** Never rejects. The signal kills the command. */
-export type EngineCommand = (signal: AbortSignal) => Promise<CommandResult>
-
-/** How the worker starts and stops the engine's machine. */
-export interface EngineCommands {
-  start: EngineCommand
-  /** null: the engine is never stopped */
-  stop: EngineCommand | null
-  /** how long the engine may take to answer after the start command */
-  startMs: number
-  /** how long the engine must be unused before it is stopped */
-  idleMs: number
-}
-
 /** Where the operator is told of events. */
 export interface WebhookTarget {
   /** its path and query may be secret */
@@ -102,8 +79,6 @@ export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, but detection runs */
   engine: Engine | null
-  /** null: the operator starts and stops the engine */
-  engineCommands: EngineCommands | null
   config: InternalizeOptions
   rollout: RolloutSettings
   /** age at which bodies and records are deleted */

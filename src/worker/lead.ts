@@ -1,6 +1,6 @@
 /**
  * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, starts internalizations, deletes what
- * is too old, runs the engine's machine, watches the live routes and tells the webhook. Its memory (sketch, sums,
+ * is too old, watches the live routes and tells the webhook. Its memory (sketch, sums,
  * cursors) is made anew from the store with each lease.
  */
 import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
@@ -10,7 +10,7 @@ import { noteWorker } from '../lifecycle/worker-note.ts'
 import { openCaches, type Caches } from './caches.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
-import type { EngineAccess, EngineState } from './engine-access.ts'
+import type { EngineAccess } from './engine-access.ts'
 import { settleForgotten } from './forget.ts'
 import { createStarts } from './internalize/start.ts'
 import { createMayStart } from './internalize/would-pay.ts'
@@ -30,7 +30,7 @@ export interface LeadStep {
 
 export interface Lead {
   /** Everything but what needs all others to wait. @param isHurried templates are searched as soon as the log is read */
-  step(engine: EngineState, isHurried: boolean): Promise<LeadStep>
+  step(present: Engine | null, isHurried: boolean): Promise<LeadStep>
   /** Deletes, once an hour, what is older than it may be. */
   prune(): Promise<void>
   /** @param present null while the engine is away @returns whether a route did */
@@ -39,8 +39,6 @@ export interface Lead {
   send(signal: AbortSignal): Promise<void>
   /** Saves what was read of the log, so that the next leader does not read it again. */
   save(): Promise<void>
-  /** Ends the background command, if one runs. */
-  close(): Promise<void>
 }
 
 /** What all work of one process shares. */
@@ -77,7 +75,6 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
   let caches: Caches = await openCaches(deps)
-  const power = await access.openPower(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const routes = new LiveRoutes(deps)
   const prune = createPruning(deps, access)
@@ -89,8 +86,7 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
   }
 
   return {
-    async step({ need, present: engine }, isHurried) {
-      await power?.settle(need)
+    async step(engine, isHurried) {
       const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
       if (forgotten.isDetectorStale) await renew()
       if (forgotten.isEngineLost) access.lost()
@@ -106,6 +102,5 @@ export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts):
     watch: (present) => routes.step(present),
     send: async (signal) => webhook?.run(signal),
     save: () => detect.save(),
-    close: async () => power?.close(),
   }
 }

@@ -72,7 +72,7 @@ export interface Worker {
   run(signal: AbortSignal): Promise<void>
   /** Runs rounds until the log is read to its end, or the signal aborts, then closes. @throws what a round throws */
   catchUp(signal: AbortSignal): Promise<void>
-  /** Ends the background command, if one runs, and lets other workers go on. */
+  /** Saves, and lets other workers go on. */
   close(): Promise<void>
 }
 
@@ -100,21 +100,17 @@ interface Led {
 interface Leadership {
   /** Null while another worker leads. */
   current(): Promise<Led | null>
-  /** Saves, unless the lease has passed on, and closes. */
+  /** Saves, unless the lease has passed on. */
   end(): Promise<void>
 }
 
 const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
   let led: Led | null = null
-  const close = async (): Promise<void> => {
-    const ended = led
-    led = null
-    await ended?.lead.close()
-  }
   const renew = async () => {
     const held = await parts.leases.hold(LEAD)
     if (held !== (led?.held ?? null)) {
-      await close()
+      // a leader that cannot be opened leaves none
+      led = null
       if (held !== null) led = { held, lead: await openLead({ ...deps, store: held.store }, parts) }
     }
     return led
@@ -129,7 +125,7 @@ const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
       } catch (error) {
         deps.fault('worker-step', error)
       }
-      await close()
+      led = null
     },
   }
 }
@@ -147,10 +143,10 @@ const createRounds = async (deps: OpenWorkerDeps) => {
 
   const work = async (isHurried = false): Promise<LeadStep> => {
     const engine = await access.open()
-    ;({ present } = engine)
+    present = engine
     const lead = (await leadership.current())?.lead
     const led = (await lead?.step(engine, isHurried)) ?? { advanced: false, isCaughtUp: true }
-    const advanced = await advanceOldest(deps, parts, engine.present)
+    const advanced = await advanceOldest(deps, parts, engine)
     await lead?.prune()
     return { advanced: led.advanced || advanced, isCaughtUp: led.isCaughtUp && !advanced }
   }

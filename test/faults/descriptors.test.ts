@@ -45,14 +45,6 @@ it('without a file descriptor a checker is not started, and says so', () => {
   expect(result).toEqual({ exitCode: null, endedBy: 'start', stdout: '' })
 })
 
-it('without a file descriptor a command of the engine is not started, and says so', () => {
-  const result = resultOf(
-    `import { runShell } from './src/process/shell-command.ts'`,
-    `runShell('true', { env: process.env, limitMs: 10_000, signal: new AbortController().signal })`
-  )
-  expect(result).toMatchObject({ exitCode: null, lastLine: expect.stringContaining('EMFILE') })
-})
-
 const TRAINED = `{ signal: new AbortController().signal, onMessage: () => {}, onProgress: () => {} }`
 
 it('without a file descriptor a trainer is not started, and may be later', () => {

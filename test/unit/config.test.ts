@@ -62,8 +62,6 @@ describe('the configuration', () => {
     [{ PROOF_USD: 'much' }, /PROOF_USD/],
     [{ ENCODER_PATH: 'minilm' }, /ENCODER_PATH: only valid with ENGINE=onnx/],
     [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
-    [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],
-    [{ ENGINE_STOP_COMMAND: 'down' }, /ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND/],
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
     [{ JUDGE_MODEL: 'judge' }, /PROOF_USD: needed with JUDGE_MODEL/],
     [{ JUDGE_RUBRIC_FILE: 'rubric' }, /JUDGE_MODEL: needed with JUDGE_RUBRIC_FILE/],
@@ -176,15 +174,6 @@ describe('the configuration', () => {
     const urls = { UPSTREAM_BASE_URL: 'http://a/v1//', ENGINE_URL: 'http://b/' }
     const { upstream, engine } = parseConfig({ ...urls, ENGINE: 'http' })
     expect([upstream.baseUrl, engine]).toMatchObject(['http://a/v1', { url: 'http://b' }])
-  })
-
-  it('reads the commands that start and stop the engine', () => {
-    const http = { ENGINE: 'http', ENGINE_URL: 'http://gpu.example/v1' }
-    expect(parseConfig(http).engine).toMatchObject({ machine: null })
-    const started = parseConfig({ ...http, ENGINE_START_COMMAND: 'up' })
-    expect(started.engine).toMatchObject({
-      machine: { startCommand: 'up', stopCommand: null, startMs: 600_000, idleMs: 900_000 },
-    })
   })
 
   it.each([

@@ -85,6 +85,8 @@ describe('the causes of a fault', () => {
     ['a URL`s query', new Error('GET https://host/v1?api-key=pa55word&x=1 failed')],
     ['a key', new Error('wrong key sk-proj-pa55wordpa55wordpa55word0123456789')],
     ['a bearer token', new Error('header Authorization: Bearer pa55word-0123')],
+    ['a named token', new Error('{"token": "pa55word"}')],
+    ['a named password', new Error('password: pa55word')],
     ['text that JSON.parse could not parse', thrownBy(() => JSON.parse('{"a": pa55word}'))],
     [
       'the same text, quoted by another error',

@@ -103,7 +103,6 @@ export class WorkerHarness {
       store: this.store,
       workerId: 'worker',
       engine: this.engine,
-      engineCommands: null,
       config: { ...CONFIG.internalize, ...config },
       rollout: AT_ONCE,
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },

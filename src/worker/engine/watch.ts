@@ -2,13 +2,6 @@
  * Whether the engine answers. It is asked once a minute while it does, and with growing pauses while
  * it does not.
  */
-import {
-  afterAnswer,
-  afterSilence,
-  isAskDue,
-  UNSEEN,
-  type Presence,
-} from '../../core/learn/engine-power.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError } from '../../errors.ts'
 import { causesOf } from '../../fault-log.ts'
@@ -16,18 +9,45 @@ import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 
 const ANSWER_MS = 15_000
+const FIRST_PAUSE_MS = 1_000
+const MAX_PAUSE_MS = 60_000
+/** After so long a presence, the pauses between questions begin with the first one again. */
+const STABLE_MS = 60_000
+
+/** From the answers to the questions. */
+interface Presence {
+  /** null while the engine is away */
+  hereSince: number | null
+  failures: number
+  askAt: number
+}
+
+const UNSEEN: Presence = { hereSince: null, failures: 0, askAt: 0 }
+
+/** Also when the clock was set back, which leaves `askAt` further ahead than any pause. */
+const isAskDue = ({ askAt }: Presence, now: number): boolean =>
+  now >= askAt || askAt - now > MAX_PAUSE_MS
+
+const afterAnswer = ({ hereSince, failures }: Presence, now: number): Presence => {
+  const since = hereSince ?? now
+  return {
+    hereSince: since,
+    failures: now - since >= STABLE_MS ? 0 : failures,
+    askAt: now + MAX_PAUSE_MS,
+  }
+}
+
+const afterSilence = ({ failures }: Presence, now: number): Presence => ({
+  hereSince: null,
+  failures: failures + 1,
+  askAt: now + Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS),
+})
 
 export interface EngineWatch {
   /** The engine, or null when its last answer failed. Asks it when a question is due. */
   present(): Promise<Engine | null>
-  /** when a question failed first; null while it answers, 0 before its first answer */
-  awaySince(): number | null
   /** A call failed because the engine is away. */
   lost(): void
-  /** Makes the next question due at once. */
-  askNow(): void
-  /** The worker has stopped the engine, so its absence is not logged. */
-  stopped(): void
 }
 
 /** Whether the error says that the engine is away, and not that the request is wrong. */
@@ -110,18 +130,10 @@ export const watchEngine = (
             (thrown: unknown) => toAppError(thrown)
           )
         )
-      return presence.awaySince === null ? engine : null
+      return presence.hereSince === null ? null : engine
     },
-    awaySince: () => presence.awaySince,
     lost: () => {
       presence = afterSilence(presence, now())
-    },
-    askNow: () => {
-      presence = { ...presence, failures: 0, askAt: 0 }
-    },
-    stopped: () => {
-      presence = UNSEEN
-      isAwayLogged = true
     },
   }
 }
