@@ -2,7 +2,6 @@
  * Composition root: config → store → engine → app + worker → listen → drain. Opens every part that has
  * effects and passes it on.
  */
-import type { ChildProcess } from 'node:child_process'
 import { Registry } from 'prom-client'
 import type { Config } from './config/config.ts'
 import { loadPrices, loadUpstreams, trainingTerms } from './config/config-files.ts'
@@ -11,11 +10,9 @@ import { loadSecrets } from './config/data-dir.ts'
 import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { Engine } from './engine/engine.ts'
 import type { ReportFault, ServerFault } from './fault-log.ts'
-import { forgetTasks } from './lifecycle/forget-task.ts'
 import { openEngine, openStore, type OpenEngine } from './opening.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
-import { EXIT } from './process/exit.ts'
 import { forkModule, supervise, type OnChildFault } from './process/supervise.ts'
 import { Load } from './proxy/client/load.ts'
 import { LogQueue } from './proxy/log-queue.ts'
@@ -24,7 +21,6 @@ import { watchEventLoop, watchLoad } from './server/event-loop.ts'
 import { watchHealth } from './server/health.ts'
 import { listen } from './server/http-server.ts'
 import { openAccess } from './server/issued-access.ts'
-import { startRestingWorker, type WorkerProcess } from './server/resting-worker.ts'
 import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
 import type { Store } from './store/store.ts'
 import { systemTimer } from './timers.ts'
@@ -36,16 +32,8 @@ const LOG_FLUSH_MS = 10_000
 const openTracing = async (options: TracingOptions | null): Promise<Tracing | null> =>
   options && (await import('./tracing/start.ts')).startTracing(options)
 
-/** Without an engine, and with a log of its own, the worker rests while there is nothing to do. */
-const rests = ({ engine, webhook, database }: Config): boolean =>
-  engine.kind === 'none' && webhook === null && database === null
-
-const startWorker = async (
-  config: Config,
-  engine: OpenEngine | null,
-  store: Store,
-  onFault: OnChildFault
-): Promise<WorkerProcess> => {
+/** The worker beside the proxy. */
+const startWorker = (config: Config, engine: OpenEngine | null, onFault: OnChildFault) => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
   const engineEnv =
     engine === null
@@ -57,25 +45,7 @@ const startWorker = async (
         }
   // the encoder is the engine's
   const env = { ...process.env, DATA_DIR: config.dataDir, ENCODER_PATH: '', ...engineEnv }
-  const spawn = (...options: string[]): ChildProcess =>
-    forkModule(entry, { arguments: ['worker', ...options], env })
-  if (rests(config)) {
-    return startRestingWorker({
-      spawn: () => spawn('--until-idle'),
-      onFault,
-      refusedCode: EXIT.refused,
-      async look() {
-        const [newest] = await store.records.list({ order: 'desc', limit: 1, bodies: false })
-        return { written: newest?.sequence ?? 0, asked: await forgetTasks(store) }
-      },
-      now: () => performance.now(),
-    })
-  }
-  const child = supervise({ spawn, onFault })
-  return {
-    state: () => (child.isRunning() ? 'running' : 'restarting'),
-    close: () => child.close(),
-  }
+  return supervise({ spawn: () => forkModule(entry, { arguments: ['worker'], env }), onFault })
 }
 
 export interface Server {
@@ -100,14 +70,14 @@ interface Opening {
 }
 
 /** The processes beside the proxy: the engine, where it is embedded, and the worker. */
-const openChildren = async (config: Config, store: Store, { options, fault, onClose }: Opening) => {
+const openChildren = async (config: Config, { options, fault, onClose }: Opening) => {
   const engine =
     config.engine.kind === 'none'
       ? null
       : await openEngine(config, childFault(fault, 'engine-process'))
   onClose(async () => engine?.close())
   const worker = options.worker
-    ? await startWorker(config, engine, store, childFault(fault, 'worker-process'))
+    ? startWorker(config, engine, childFault(fault, 'worker-process'))
     : null
   onClose(async () => worker?.close())
   return { engine: engine?.engine ?? null, engineAccess: engine, worker }
@@ -190,7 +160,7 @@ const open = async (config: Config, opening: Opening): Promise<number> => {
     fault,
     setTimer: systemTimer,
   })
-  const children = await openChildren(config, store, opening)
+  const children = await openChildren(config, opening)
   // before the worker ends
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, opening)

@@ -33,8 +33,8 @@ export interface ProcessStatus {
   engineReachable: boolean
   /** `restarting`: its thread ended and is started again */
   store: 'running' | 'restarting'
-  /** `elsewhere`: this process did not start one; `resting`: it runs only while there is something to do */
-  worker: 'elsewhere' | 'running' | 'resting' | 'restarting'
+  /** `elsewhere`: this process did not start one */
+  worker: 'elsewhere' | 'running' | 'restarting'
   /** exchanges since the process started */
   log: {
     queued: number

@@ -16,6 +16,7 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
+import type { SupervisedChild } from '../process/supervise.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
 import { createEnvelopes } from '../proxy/envelopes.ts'
 import { createBodyBudget, type BodyBudget } from '../proxy/client/body-budget.ts'
@@ -32,7 +33,6 @@ import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
 import { registerRolloutMetrics } from './rollout-metrics.ts'
-import type { WorkerProcess } from './resting-worker.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
 import { openEconomics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
@@ -61,7 +61,7 @@ export interface Parts {
   queue: LogQueue
   engine: Engine | null
   engineAccess: EngineAccess | null
-  worker: Pick<WorkerProcess, 'state'> | null
+  worker: Pick<SupervisedChild, 'isRunning'> | null
   routes: SnapshotWatch<RouteTable>
   prices: Price[]
   /** null with ACCESS=forward */
@@ -77,7 +77,7 @@ const statusOf = (parts: Parts): ProcessStatus => ({
   engine: parts.config.engine.kind,
   engineReachable: parts.health.engineIsReachable() === true,
   store: parts.storeIsUp() ? 'running' : 'restarting',
-  worker: parts.worker?.state() ?? 'elsewhere',
+  worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
   logIsTaken: parts.health.logIsTaken(),
   routes: parts.routes.snapshot().byVersion.size,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
+import { runCli } from '../kit/process/built.ts'
 import { exampleRecord } from '../kit/records/examples.ts'
 import { respondJson, startUpstream, type FakeUpstream } from '../kit/proxy/harness.ts'
 import {
@@ -120,14 +121,12 @@ const fillWithLargeBodies = async (dataDir: string): Promise<void> => {
 
 describe('a log of large bodies', { timeout: 300_000 }, () => {
   it('is read through by the admin API and the worker in a small heap', async () => {
-    server = await startServerProcess(
-      {
-        NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
-        UPSTREAM_BASE_URL: 'http://127.0.0.1:9/v1',
-        ENGINE: 'none',
-      },
-      { prepare: fillWithLargeBodies, worker: true }
-    )
+    const env = {
+      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
+      UPSTREAM_BASE_URL: 'http://127.0.0.1:9/v1',
+      ENGINE: 'none',
+    }
+    server = await startServerProcess(env, { prepare: fillWithLargeBodies })
     const seen = new Set<string>()
     let after = ''
     for (let isEnd = false; !isEnd;) {
@@ -140,10 +139,7 @@ describe('a log of large bodies', { timeout: 300_000 }, () => {
       isEnd = page.next === null
     }
     expect(seen.size).toBe(BODIES)
-    const stateIs = (worker: string) => async (): Promise<boolean> =>
-      ((await (await admin('/status')).json()) as { worker: string }).worker === worker
-    await waitFor(stateIs('running'))
-    await waitFor(stateIs('resting'))
+    await runCli({ ...env, DATA_DIR: server.dataDir }, 'worker', '--until-idle')
     expect(server.faults().map(({ kind }) => kind)).toEqual([])
     expect(await (await admin('/status')).json()).toMatchObject({ store: 'running' })
   })

@@ -220,7 +220,7 @@ describe('the overview', () => {
     )
 
     beforeEach(() => {
-      status = exampleStatus({ engine: 'none', engineReachable: false, worker: 'resting' })
+      status = exampleStatus({ engine: 'none', engineReachable: false, worker: 'running' })
     })
 
     it('says what waits for one, and which setting brings it', async () => {
