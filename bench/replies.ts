@@ -5,9 +5,7 @@
  * the order and the sum.
  *
  *   npm run bench:replies -- --model <file.gguf> [--json] [--train 400] [--holdout 220] [--test 200] [--minutes 10]
- *     [--early] [--out <file>]
- *
- * With `--early` answers are streamed before their end is known (STREAM_EARLY).
+ *     [--out <file>]
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +14,7 @@ import { createProgress } from '../src/cli/output.ts'
 import type { Internalization } from '../src/core/internalization/internalization.ts'
 import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
 import { seededRandom } from '../src/random.ts'
-import { spread, type Figures } from '../test/kit/report.ts'
+import type { Figures } from '../test/kit/report.ts'
 import {
   endReason,
   minutesToVerdict,
@@ -49,7 +47,6 @@ const args = readOptions({
   holdout: 220,
   test: 200,
   minutes: 10,
-  early: false,
 })
 
 const form = args.json ? AS_JSON : AS_TEXT
@@ -95,7 +92,6 @@ const environmentOf = (folder: string, model: string, baseUrl: string): Record<s
     ADAPTED_TIMEOUT_MS: '60000',
     JUDGE_MODEL: JUDGE,
     PROOF_USD: '100',
-    STREAM_EARLY: String(args.early),
   }
 }
 
@@ -130,9 +126,8 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
     concurrency: TRAFFIC_LANES,
     onDone: (done) => progress.update('fresh requests', done, requests.length),
   })
-  const read = outcomes.map(({ route, answer, firstTokenMs, lastTokenMs }, i) => ({
+  const read = outcomes.map(({ route, answer }, i) => ({
     route,
-    firstShare: firstTokenMs / lastTokenMs,
     isRight: form.meaningOf(answer) === form.meaningOf(form.write(refundOf(first + i), 0)),
   }))
   const ours = read.filter(({ route }) => route === 'answered')
@@ -145,13 +140,6 @@ const freshFigures = async (proxy: ProxyProcess, first: number): Promise<Figures
       bar: '>= 0.95',
       holds: right >= 0.95 * ours.length && ours.length > 0,
     },
-    // of the time to the whole answer, which a client of one that is held back waits for
-    ...(ours.length > 0 && {
-      time_to_first_words: spread(
-        ours.map(({ firstShare }) => firstShare),
-        'of the whole answer'
-      ),
-    }),
   }
 }
 

@@ -40,6 +40,7 @@ const SETTINGS: Record<string, string> = {
   ROLLOUT_MIN_HOURS: 'every stage takes a day at least; promote --now ends it earlier',
   ROLLBACK_EVIDENCE: 'a route is rolled back at a capital of 300',
   STEP_EVIDENCE: 'a stage may begin at a capital of 20',
+  STREAM_EARLY: 'an answer is sent when it is whole and checked',
   CHECK_SQL: 'CHECK_COMMAND or CHECK_URL compares SQL, such as the example in docs/check.md',
   LEARNING_CURVE: 'scan and the page say what more exchanges are worth, from how the route grew',
   'ENGINE=tinker': 'ENGINE=http with a vLLM of your own serves loras (docs/gpu.md)',

@@ -180,7 +180,6 @@ const startProduct = async (
     limits: LIMITS,
     trace: null,
     asksForUsage: false,
-    streamsEarly: false,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,

@@ -1,7 +1,6 @@
 /** Renders a verdict and the log that it is of. */
 import { reasonText } from '../core/reasons/say-reason.ts'
 import { ruleNames, type FieldRule } from '../core/answer/field-rules.ts'
-import { EARLY_PROMISE } from '../core/route/early.ts'
 import type {
   Internalization,
   InternalizationPlan,
@@ -15,16 +14,11 @@ import { fieldsTable, otherFieldsText, verdictLines, verdictTables } from '../vi
 import { table } from './output.ts'
 import { compact } from '../core/lists.ts'
 
-/** None where every field is compared as it is, by equality, and in an answer that is held back. */
-export const planRulesText = ({
-  answers: { fields },
-  judge,
-  streamsEarly,
-}: InternalizationPlan): string[] =>
+/** None where every field is compared as it is, by equality. */
+export const planRulesText = ({ answers: { fields }, judge }: InternalizationPlan): string[] =>
   compact([
     fields !== undefined && `judged under rules for fields: ${ruleNames(fields).join(', ')}`,
     judge !== undefined && judgeCostText(judge),
-    streamsEarly && `planned with STREAM_EARLY=true: ${EARLY_PROMISE}`,
   ])
 
 /** Who vouches for written answers, why audits do not count, and what the judge has cost. */

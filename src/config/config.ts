@@ -91,7 +91,6 @@ const internalizeOf = (env: Environment, constants: Constants): InternalizeOptio
   minCoverage: constants.minCoverage,
   upstreamReplays: env.UPSTREAM_REPLAYS,
   proofUsd: env.PROOF_USD,
-  streamsEarly: env.STREAM_EARLY,
 })
 
 /** null: written answers cannot go live */
@@ -137,7 +136,6 @@ const proxyOf = (env: Environment, constants: Constants) => ({
   adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
   echoModel: env.ECHO_MODEL,
   /** of routes whose proof allows it */
-  streamsEarly: env.STREAM_EARLY,
   /** headers and query parameters that carry credentials, beside the known ones; in lower case */
   credentialNames: env.CREDENTIAL_NAMES,
   /** headers that change no answer, beside the known ones; in lower case */

@@ -250,7 +250,6 @@ const SCHEMA = z.object({
   JUDGE_RUBRIC_FILE: optional,
   CHECK_COMMAND: optional,
   CHECK_URL: optional.pipe(checkUrl.nullable()),
-  STREAM_EARLY: flag(false),
 })
 
 export type Environment = z.infer<typeof SCHEMA>

@@ -5,7 +5,6 @@ import { fieldsApart } from '../core/answer/field-figures.ts'
 import { textOf } from '../core/answer/outcome.ts'
 import { asJudged } from '../core/judge/verdict.ts'
 import { confidenceOf } from '../core/route/confidence.ts'
-import { asStreamed, type Streamed } from '../core/route/early.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import { NO_LOGGED_TEXT, readLoggedTexts } from './logged-texts.ts'
 
@@ -21,8 +20,6 @@ export interface HeldOutExample {
   adaptedAnswer: string
   /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
-  /** what is wrong with an answer that its route streams before that is known; null where nothing is found so late */
-  foundLate: string | null
   /** with the upstream's answer of today, or with the logged one where none was bought; as a judge says, where one does */
   agrees: boolean
   /** natural logarithm of a probability, by the statistic of the arm */
@@ -40,8 +37,6 @@ export interface HeldOutExample {
 /** A held-out answer as the gate judges it, without the texts of the log. */
 export interface HeldOutAnswer {
   row: EvaluationRow
-  /** as of `HeldOutExample` */
-  foundLate: string | null
   /** natural logarithm of a probability, by the statistic of the arm */
   confidence: number
   /**
@@ -70,12 +65,10 @@ export const heldOutAnswers = async (
     heldOut.has(recordId)
   )
   return rows.map((found) => {
-    const said = found.judged?.adapted ? asJudged(found) : found
-    const row: Streamed<EvaluationRow> = figures?.streamsEarly ? asStreamed(said) : said
+    const row = found.judged?.adapted ? asJudged(found) : found
     const confidence = confidenceOf(statistic, row)
     return {
       row,
-      foundLate: row.foundLate ?? null,
       confidence,
       agrees: row.agreesToday ?? row.agrees,
       isAboveThreshold:
@@ -104,7 +97,7 @@ export const examplesFor = async (
   const recordIds = answers.map(({ row }) => row.recordId)
   const texts = await readLoggedTexts(store, templateVersion, recordIds)
   return answers.map((answer) => {
-    const { row, foundLate, confidence, agrees, isAboveThreshold } = answer
+    const { row, confidence, agrees, isAboveThreshold } = answer
     const { query, outcome } = texts.get(row.recordId) ?? NO_LOGGED_TEXT
     const promptedAnswer = outcome && textOf(outcome)
     return {
@@ -114,7 +107,6 @@ export const examplesFor = async (
       promptedAnswer,
       adaptedAnswer: row.answer,
       deferred: row.deferred,
-      foundLate,
       agrees,
       confidence,
       isAboveThreshold,

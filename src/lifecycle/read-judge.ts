@@ -86,9 +86,8 @@ const sayPromise = (
   const isReported = feedback && feedback.conversations.lora + feedback.conversations.audit > 0
   const users = isReported ? feedback : null
   const { margin } = verdict
-  const streamsEarly = verdict.arms[verdict.arm]?.streamsEarly
   const fields = plan?.answers.fields
-  return promiseText({ admission, margin, fields, streamsEarly, people, users })
+  return promiseText({ admission, margin, fields, people, users })
 }
 
 /** @returns null where equality decides */

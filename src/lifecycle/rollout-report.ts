@@ -4,11 +4,7 @@
  */
 import { DAY_MS, dayOf } from '../core/days.ts'
 import { coverageSteps, type CoverageStep } from '../core/internalization/coverage-steps.ts'
-import {
-  winningLora,
-  type HistoryEntry,
-  type Internalization,
-} from '../core/internalization/internalization.ts'
+import { type HistoryEntry, type Internalization } from '../core/internalization/internalization.ts'
 import {
   nextShare,
   type EvidenceFigures,
@@ -19,7 +15,6 @@ import { signed } from '../core/outcomes/outcome-text.ts'
 import type { BorderReport } from '../core/rollout/border.ts'
 import type { IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
-import type { EarlyAnswers } from '../core/route/early.ts'
 import type { ReportedEvidence } from '../core/proof/rollout-part.ts'
 import { changeReason } from '../core/internalization/change-reason.ts'
 import type { Reason } from '../core/reason.ts'
@@ -62,17 +57,6 @@ export const {
   readAll: rolloutReports,
   save: saveRolloutReport,
 } = jsonSnapshotsOf<RolloutReport>('rollout:')
-
-/** @returns null where its route holds answers back until their end */
-export const readEarlyAnswers = async (
-  { records }: Pick<Store, 'records'>,
-  row: Internalization
-): Promise<EarlyAnswers | null> => {
-  const { verdict } = row
-  const lora = winningLora(row)
-  if (lora === null || verdict?.arms[verdict.arm]?.streamsEarly !== true) return null
-  return records.earlyAnswers(lora)
-}
 
 /** US dollars that audits have cost since midnight UTC. @param now milliseconds since the epoch */
 export const spentToday = async ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {

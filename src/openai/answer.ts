@@ -29,19 +29,6 @@ export interface RenderedAnswer {
   logprobs: readonly TokenLogprob[] | null
   /** null when the engine counts no tokens; then the answer has no usage */
   usage: Usage | null
-  /** of one that was sent while it was made: at the limit of its tokens, or in the middle; absent: it is whole */
-  endedBy?: 'length' | 'fault'
-}
-
-/** What is known of an answer before it ends. */
-export type AnswerHead = Pick<RenderedAnswer, 'id' | 'created' | 'model' | 'fingerprint'>
-
-/** The events of an answer that is sent while it is made. */
-export interface AnswerStream {
-  begin(): string
-  /** @param text the next part of the content, whole characters */
-  content(text: string): string
-  end(answer: RenderedAnswer): string
 }
 
 /** Characters of a piece at least, and pieces at most: each costs an event of its own. */

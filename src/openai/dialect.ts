@@ -4,10 +4,10 @@
  * and answers stays as it was sent.
  */
 import { CompletionAccumulator } from './accumulate.ts'
-import type { AnswerAccumulator, AnswerHead, AnswerStream, RenderedAnswer } from './answer.ts'
+import type { AnswerAccumulator, RenderedAnswer } from './answer.ts'
 import type { ChatCompletion, ChatRequest } from './chat.ts'
 import { completionId, responseId } from './ids.ts'
-import { openEvents, renderCompletion, renderEvents } from './render.ts'
+import { renderCompletion, renderEvents } from './render.ts'
 import { readResponsesRequest } from './responses/read-request.ts'
 import { completionOfResponse, ResponseAccumulator } from './responses/read-response.ts'
 import { renderResponse, renderResponseEvents } from './responses/render.ts'
@@ -36,8 +36,6 @@ export interface Dialect {
   render(answer: RenderedAnswer, request: Record<string, unknown>): object
   /** All events of a stream. */
   renderEvents(answer: RenderedAnswer, request: Record<string, unknown>): string
-  /** The same events while the answer is made; null where an answer is stored before it is sent, and so is whole. */
-  openEvents: ((answer: AnswerHead, request: Record<string, unknown>) => AnswerStream) | null
 }
 
 const isMessage = (value: unknown): boolean =>
@@ -63,7 +61,6 @@ export const CHAT: Dialect = {
   accumulator: () => new CompletionAccumulator(),
   render: renderCompletion,
   renderEvents: (answer, request) => renderEvents(answer, wantsUsage(request)),
-  openEvents: (answer, request) => openEvents(answer, wantsUsage(request)),
 }
 
 export const RESPONSES: Dialect = {
@@ -79,7 +76,6 @@ export const RESPONSES: Dialect = {
   accumulator: () => new ResponseAccumulator(),
   render: renderResponse,
   renderEvents: renderResponseEvents,
-  openEvents: null,
 }
 
 const BY_PATH = new Map([CHAT, RESPONSES].map((dialect) => [dialect.path, dialect]))

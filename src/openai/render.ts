@@ -1,12 +1,5 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
-import {
-  contentPieces,
-  piecesOf,
-  type AnswerHead,
-  type AnswerStream,
-  type RenderedAnswer,
-  type RenderedCall,
-} from './answer.ts'
+import { contentPieces, piecesOf, type RenderedAnswer, type RenderedCall } from './answer.ts'
 import type { ChatChunk, ChatCompletion, FinishReason, Usage } from './chat.ts'
 import { detailedUsage } from './usage/usage.ts'
 
@@ -16,11 +9,8 @@ const callOf = ({ id, name, arguments: given }: RenderedCall) => ({
   function: { name, arguments: given },
 })
 
-/** @returns null for an answer that has no end */
-const finishOf = ({ calls, endedBy }: RenderedAnswer): FinishReason | null => {
-  if (endedBy !== undefined) return endedBy === 'length' ? 'length' : null
-  return calls.length === 0 ? 'stop' : 'tool_calls'
-}
+const finishOf = ({ calls }: RenderedAnswer): FinishReason =>
+  calls.length === 0 ? 'stop' : 'tool_calls'
 
 const messageOf = ({ content, calls }: RenderedAnswer) => ({
   role: 'assistant' as const,
@@ -33,7 +23,7 @@ const logprobsOf = (logprobs: RenderedAnswer['logprobs']) =>
   logprobs && { content: [...logprobs], refusal: null }
 
 /** Members that a completion and its chunks have alike; no tier but the usual one exists here. */
-const headOf = ({ id, created, model, fingerprint }: AnswerHead) => ({
+const headOf = ({ id, created, model, fingerprint }: RenderedAnswer) => ({
   id,
   created,
   model,
@@ -65,14 +55,12 @@ const choiceOf = (delta: Choice['delta'], logprobs: Choice['logprobs'] = null): 
   finish_reason: null,
 })
 
-const BEGINNING = choiceOf({ role: 'assistant', content: '', refusal: null })
-
 /** A call begins with its name, and its arguments follow. */
 const choicesOf = (answer: RenderedAnswer): Choice[] => {
   const { calls } = answer
   if (calls.length === 0)
     return [
-      BEGINNING,
+      choiceOf({ role: 'assistant', content: '', refusal: null }),
       ...contentPieces(answer).map(({ text, logprobs }) =>
         choiceOf({ content: text }, logprobsOf(logprobs))
       ),
@@ -91,44 +79,23 @@ const choicesOf = (answer: RenderedAnswer): Choice[] => {
 const dataOf = (data: string): string => `data: ${data}\n\n`
 
 /**
- * The events of one stream. With `includeUsage` another chunk has the usage and no choices, and all others have
- * `usage: null`, as OpenAI documents it.
+ * The events of a stream: a role chunk, the content in pieces, a finish chunk. With `includeUsage` another chunk has the
+ * usage and no choices, and all others have `usage: null`, as OpenAI documents it.
  */
-const eventsOf = (head: AnswerHead, includeUsage: boolean) => {
+export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {
   const event = (choices: Choice[], counted: Usage | null = null): string => {
     const chunk: ChatChunk = {
-      ...headOf(head),
+      ...headOf(answer),
       object: 'chat.completion.chunk',
       choices,
       ...(includeUsage ? { usage: counted } : {}),
     }
     return dataOf(JSON.stringify(chunk))
   }
-  return {
-    event,
-    /** a finish chunk, the usage where it is wanted, and the mark of the end */
-    end: (answer: RenderedAnswer): string =>
-      event([{ ...choiceOf({}), finish_reason: finishOf(answer) }]) +
-      (includeUsage && answer.usage ? event([], detailedUsage(answer.usage)) : '') +
-      dataOf('[DONE]'),
-  }
-}
-
-/** The events of a stream: a role chunk, the content in pieces, a finish chunk. */
-export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {
-  const { event, end } = eventsOf(answer, includeUsage)
-  return choicesOf(answer)
-    .map((choice) => event([choice]))
-    .concat(end(answer))
-    .join('')
-}
-
-/** The same events of a content whose end is not known yet, a piece at a time. */
-export const openEvents = (head: AnswerHead, includeUsage: boolean): AnswerStream => {
-  const { event, end } = eventsOf(head, includeUsage)
-  return {
-    begin: () => event([BEGINNING]),
-    content: (text) => event([choiceOf({ content: text })]),
-    end,
-  }
+  return [
+    ...choicesOf(answer).map((choice) => event([choice])),
+    event([{ ...choiceOf({}), finish_reason: finishOf(answer) }]),
+    ...(includeUsage && answer.usage ? [event([], detailedUsage(answer.usage))] : []),
+    dataOf('[DONE]'),
+  ].join('')
 }

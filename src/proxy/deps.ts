@@ -23,7 +23,7 @@ export interface ProxyLimits {
   captureMaxBytes: number
   /** for a whole answer of a lora; after that the upstream is asked */
   adaptedTimeoutMs: number
-  /** a lora's answer that needs more falls back, on a route that holds answers back */
+  /** a lora's answer that needs more falls back */
   adaptedMaxTokens: number
   /** how long the upstream may be silent */
   upstreamTimeoutMs: number
@@ -73,8 +73,6 @@ export interface ProxyDeps {
   asksForUsage: boolean
   /** whether answers carry the requested model's name instead of the lora's id */
   echoModel: boolean
-  /** whether answers are streamed early where the route's proof allows it; false: all are held back */
-  streamsEarly: boolean
   /** after so many failures in a row an engine is not asked until the pause is over */
   breaker: { maxFailures: number; pauseMs: number }
   /** milliseconds since the epoch, with fractions where the clock has them */

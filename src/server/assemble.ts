@@ -162,7 +162,6 @@ const openProxy = (
     },
     asksForUsage: config.proxy.streamUsage === 'always',
     echoModel: config.proxy.echoModel,
-    streamsEarly: config.proxy.streamsEarly,
     breaker: BREAKER,
     now: monotonicNow,
     setTimer: systemTimer,

@@ -23,7 +23,6 @@ import type { RecordFilter } from '../core/log/record-filter.ts'
 import type { TrafficHour } from '../core/log/traffic-hours.ts'
 import type { AuditCosts } from '../core/rollout/audit-part.ts'
 import type { Pair, PairOutcome, Rating, ReadPair, StoredPair } from '../core/rollout/pair.ts'
-import type { EarlyAnswers } from '../core/route/early.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
@@ -98,8 +97,6 @@ export interface RecordStore {
    * pruned and forgotten records.
    */
   traffic(from: number, until: number): Promise<TrafficHour[]>
-  /** Of those that were ever logged. */
-  earlyAnswers(lora: string): Promise<EarlyAnswers>
   /** One random record of each so many neighbours that fit, so that each has the same chance. Reads no body. */
   spread(query: SpreadQuery): Promise<SpreadRecords>
   /**
@@ -187,7 +184,7 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
-  /** of a text that a judge compares, or that may be streamed early; else null */
+  /** of a text that a judge compares; else null */
   longLogprobs: LongLogprobs | null
   /** with the logged answer; false when that is not plain text */
   agrees: boolean

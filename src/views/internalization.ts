@@ -15,7 +15,7 @@ import { FAULTS } from '../core/judge/planted-faults.ts'
 import { AppError } from '../errors.ts'
 import { findInternalization } from '../lifecycle/find.ts'
 import { readJudge, type JudgeReading } from '../lifecycle/read-judge.ts'
-import { readEarlyAnswers, readRolloutReport, routeSteps } from '../lifecycle/rollout-report.ts'
+import { readRolloutReport, routeSteps } from '../lifecycle/rollout-report.ts'
 import { judgeUsd } from '../savings/model-proof.ts'
 import { readJsonSnapshot } from '../store/json-snapshot.ts'
 import type { Store } from '../store/store.ts'
@@ -191,10 +191,6 @@ export const internalizationSchema = internalizationSummarySchema
     coverageSteps: z.array(coverageStepSchema).describe('oldest first'),
     feedback: feedbackCountsSchema.nullable(),
     judge: judgeSchema.nullable().describe('null where equality decides'),
-    early: z
-      .object({ answers: z.number(), faults: z.number() })
-      .nullable()
-      .describe('streamed before their end was known; null where answers are held back'),
   })
   .openapi('Internalization')
 
@@ -297,6 +293,5 @@ export const internalizationView = async (
     rollout: await readRolloutReport(store, row.id),
     feedback: lora === null ? null : await store.feedback.counts(lora),
     judge: await readJudged(store, row),
-    early: await readEarlyAnswers(store, row),
   }
 }

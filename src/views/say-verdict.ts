@@ -17,7 +17,6 @@ import { compact } from '../core/lists.ts'
 import { meanLoss } from '../core/rollout/evidence.ts'
 import type { EvidenceFigures } from '../core/rollout/stages.ts'
 import type { ConfidenceStatistic } from '../core/route/confidence.ts'
-import { EARLY_PROMISE } from '../core/route/early.ts'
 import { numbers, type FactTable, type Tone } from './facts.ts'
 import { counted, duration, percent, points, whole } from '../core/figure-text.ts'
 
@@ -159,7 +158,6 @@ const promised = (row: Internalization, verdict: ProvenVerdict, model: string): 
         sayAnswers(verdict, model, 'was proven to answer'),
         sayPromise(verdict, model),
         sayWinner(row),
-        verdict.arms[verdict.arm]?.streamsEarly === true && EARLY_PROMISE,
         verdict.checker !== undefined && checkerPromise(verdict.checker, verdict.margin).join(' '),
       ])
 
@@ -286,11 +284,6 @@ export const verdictTables = (verdict: ProvenVerdict, model: string): FactTable[
     reasonsTable(
       'Held-out requests that always go to the upstream, by reason',
       judged.deferred,
-      judged.rows
-    ),
-    reasonsTable(
-      'Held-out answers whose fault is found after their beginning was sent: they disagree',
-      judged.foundLate ?? {},
       judged.rows
     ),
   ].filter(({ rows }) => rows.length > 0)

@@ -425,7 +425,6 @@ describe('admin API', () => {
           promptedAnswer: 'intent_1',
           adaptedAnswer: 'other',
           deferred: null,
-          foundLate: null,
           agrees: false,
           confidence: -0.5,
           isAboveThreshold: false,
@@ -439,7 +438,6 @@ describe('admin API', () => {
           promptedAnswer: 'intent_2',
           adaptedAnswer: 'intent_2',
           deferred: null,
-          foundLate: null,
           agrees: true,
           confidence: -0.1,
           isAboveThreshold: true,
@@ -452,33 +450,6 @@ describe('admin API', () => {
       expect(other.body.data).toMatchObject([{ recordId: 'record-1', isAboveThreshold: null }])
       expect((await get<{ data: object[] }>(`${path}?field=id`)).body.data).toEqual([])
       expect((await get(`${path}?field=a..b`)).status).toBe(400)
-    })
-
-    it('says what is found in an answer that a client would have in part by then', async () => {
-      const { plan, verdict } = exampleApproved()
-      const early = { ...verdict!.arms[1]!, streamsEarly: true as const }
-      await store.internalizations.create(
-        exampleApproved('internalization-1', {
-          plan: { ...plan!, holdoutRecordIds: ['record-1', 'record-2'] },
-          verdict: { ...verdict!, arms: verdict!.arms.with(1, early) },
-        })
-      )
-      await store.internalizations.addEvaluations([
-        exampleEvaluation('record-1', { arm: 1, logprobMin: -0.1, deferred: 'length' }),
-        exampleEvaluation('record-2', { arm: 1, logprobMin: -0.1, deferred: 'deferred' }),
-      ])
-      const path = '/internalizations/internalization-1/examples'
-      const { data } = (await get<{ data: object[] }>(`${path}?limit=2`)).body
-      expect(data).toMatchObject([
-        {
-          recordId: 'record-1',
-          deferred: null,
-          foundLate: 'length',
-          agrees: false,
-          isAboveThreshold: true,
-        },
-        { recordId: 'record-2', deferred: 'deferred', foundLate: null, isAboveThreshold: false },
-      ])
     })
   })
 

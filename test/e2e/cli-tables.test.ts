@@ -11,7 +11,6 @@ import {
   exampleApproved,
   exampleEvaluation,
   exampleInternalization,
-  exampleOutcome,
   exampleRecord,
   exampleTemplate,
 } from '../kit/records/examples.ts'
@@ -39,17 +38,8 @@ const MISTAKES: [recordId: string, row: Partial<EvaluationRow>][] = [
 const waiting = exampleApproved('8c0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
   templateVersion: OTHER_TEMPLATE.version,
 })
-const { verdict: proven } = waiting
 const OTHER: Internalization = {
   ...waiting,
-  verdict: {
-    ...proven!,
-    arms: proven!.arms.with(1, {
-      ...proven!.arms[1]!,
-      streamsEarly: true,
-      foundLate: { length: 2 },
-    }),
-  },
   plan: {
     ...waiting.plan!,
     holdoutRecordIds: MISTAKES.map(([recordId]) => recordId),
@@ -73,13 +63,7 @@ beforeAll(async () => {
   const records = Array.from({ length: 6 }, (_, index) =>
     exampleRecord(index + 1, { model: TEMPLATE.model, path: `/v1/${'long/'.repeat(30)}` })
   )
-  const version = { templateVersion: OTHER_TEMPLATE.version, lora: 'lora-of-arm-1' }
-  const early = [null, 'invented-fact'].map((reason, index) =>
-    exampleRecord(index + 11, {
-      route: exampleOutcome({ ...version, reason, streamedEarly: true }),
-    })
-  )
-  await store.records.append(batchOf([...early, ...records]))
+  await store.records.append(batchOf(records))
   await store.records.tagTemplate(
     records.map(({ id }) => id),
     TEMPLATE.version
@@ -120,18 +104,6 @@ const isTooWide = (line: string): boolean => {
 }
 
 describe('template', () => {
-  it('says how many answers were streamed before their end was known', async () => {
-    const { text } = await print(['template', OTHER_TEMPLATE.version])
-    expect(text.replaceAll(/\s+/g, ' ')).toContain(
-      'streamed before their end was known: 2. With a fault that was found afterwards: 1.'
-    )
-    expect(text.split('\n').filter(isTooWide)).toEqual([])
-    const { internalizations } = JSON.parse(
-      (await print(['template', OTHER_TEMPLATE.version, '--json'])).text
-    )
-    expect(internalizations.at(-1).early).toEqual({ answers: 2, faults: 1 })
-  })
-
   it('has the template, its slots and internalizations, and what to do next', async () => {
     const { text } = await print(['template', TEMPLATE.version])
     expect(text).toContain('{slot date}')

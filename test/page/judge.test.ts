@@ -13,9 +13,8 @@ import {
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { addPairs, LORA } from '../kit/records/audited.ts'
-import { exampleOutcome, exampleRecord, exampleTemplate } from '../kit/records/examples.ts'
+import { addPairs } from '../kit/records/audited.ts'
+import { exampleTemplate } from '../kit/records/examples.ts'
 import { exampleAdmission, exampleJudgedRoute } from '../kit/records/judged.ts'
 import { exampleReport, liveAt } from '../kit/records/rollout.ts'
 import { TOKEN, usePage } from './harness.ts'
@@ -46,7 +45,6 @@ const shown = async (view = VIEW): Promise<string> => textOf(await page.view(vie
 
 interface Read {
   judge: Record<string, unknown> | null
-  early: Record<string, number> | null
 }
 
 const read = async (): Promise<Read> => {
@@ -101,38 +99,6 @@ describe('a proved internalization of written answers', () => {
       people: null,
       audits: null,
     })
-  })
-})
-
-const early = (index: number, reason: string | null) =>
-  exampleRecord(index, {
-    route: exampleOutcome({ lora: LORA, reason, streamedEarly: true }),
-  })
-
-describe('a route that streams answers before their end is known', () => {
-  beforeEach(async () => {
-    const { verdict } = exampleJudgedRoute('a')
-    const winner = verdict!.arms[verdict!.arm]!
-    const streamed = { ...winner, streamsEarly: true as const, foundLate: { length: 3 } }
-    const arms = verdict!.arms.with(verdict!.arm, streamed)
-    await create({ ...LIVE, verdict: { ...verdict!, arms } })
-    await saveRolloutReport(page.store, 'a', exampleReport())
-  })
-
-  it('says so, and which held-out answers broke', async () => {
-    const text = await shown()
-    expect(text).toContain('are sent from token 16 on, before the rest is known')
-    expect(text).toMatch(/fault is found after their beginning was sent.* length 3/)
-    expect(text).not.toContain('Answers that were streamed')
-    expect((await read()).early).toEqual({ answers: 0, faults: 0 })
-  })
-
-  it('counts its answers, and those in which a fault was found', async () => {
-    await page.store.records.append(batchOf([early(1, null), early(2, 'invented-fact')]))
-    expect(await shown()).toContain(
-      'streamed before their end was known: 2. With a fault that was found afterwards: 1.'
-    )
-    expect((await read()).early).toEqual({ answers: 2, faults: 1 })
   })
 })
 

@@ -43,11 +43,6 @@ const selectAll = async (store: Store, selection: Selection) => {
 /** Three a day. */
 const ofHours = (index: number) => ({ at: index * (DAY_MS / 3) })
 
-const early = (index: number, reason: string | null, lora = 'lora-abc') =>
-  exampleRecord(index, {
-    route: exampleOutcome({ lora, reason, streamedEarly: true }),
-  })
-
 onEachStore((it) => {
   describe('appending', () => {
     it('keeps every field and every byte', async ({ store }) => {
@@ -101,25 +96,6 @@ onEachStore((it) => {
       const other = await open()
       expect((await other.records.usageTotals()).upstream.input).toBe(0)
       await other.close()
-    })
-
-    it('counts a lora`s answers that were streamed early, once each, and their faults', async ({
-      store,
-    }) => {
-      const heldBack = exampleRecord(9, { route: exampleOutcome() })
-      const records = [
-        early(1, null),
-        early(2, 'invented-fact'),
-        early(3, 'engine-error'),
-        early(4, 'client-closed'),
-        early(5, 'length', 'lora-other'),
-        heldBack,
-      ]
-      expect(await store.records.earlyAnswers('lora-abc')).toEqual({ answers: 0, faults: 0 })
-      await append(store, ...records)
-      await append(store, ...records, early(6, null))
-      expect(await store.records.earlyAnswers('lora-abc')).toEqual({ answers: 5, faults: 2 })
-      expect(await store.records.earlyAnswers('lora-other')).toEqual({ answers: 1, faults: 1 })
     })
 
     it('leaves out large bodies and base64 of images', async ({ open }) => {

@@ -39,7 +39,6 @@ const viewOf = (
   coverageSteps: [],
   feedback: null,
   judge: null,
-  early: null,
   ...changes,
 })
 

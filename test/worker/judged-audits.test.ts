@@ -5,7 +5,6 @@ import { admit } from '../../src/core/judge/admission.ts'
 import { RUBRIC, rubricDigest } from '../../src/core/judge/judge-prompt.ts'
 import type { Price } from '../../src/core/cost/prices.ts'
 import { readAuditWait } from '../../src/lifecycle/rollout-report.ts'
-import type { Engine } from '../../src/engine/engine.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { UpstreamAnswer } from '../../src/worker/deps.ts'
 import { JUDGE_COST } from '../kit/records/judged.ts'
@@ -48,21 +47,8 @@ const replyOf = (version: string | null): UpstreamAnswer =>
 
 const OTHER = { response: answerBody('a colour of another box') }
 
-/** The engine, which cuts every answer off. */
-const cutting = (engine: Engine): Engine => ({
-  ...engine,
-  async complete(request, options) {
-    const answer = await engine.complete(request, options)
-    const choices = answer.choices.map((choice) => ({
-      ...choice,
-      finish_reason: 'length' as const,
-    }))
-    return { ...answer, choices }
-  },
-})
-
-/** A judge that finds all answers different, and what was asked. @param isCut streams early, and cuts answers off */
-const judgedRoute = async (isCut = false) => {
+/** A judge that finds all answers different, and what was asked. */
+const judgedRoute = async () => {
   const said = {
     version: VERSION as string | null,
     seconds: 0,
@@ -74,8 +60,6 @@ const judgedRoute = async (isCut = false) => {
   }
   const harness = await open({ from: 'approval' })
   const row = await harness.newest()
-  const { arm, arms } = row.verdict!
-  const early = { ...arms[arm]!, confidence: 'first' as const, streamsEarly: true as const }
   const live = await goLive(
     harness.store,
     {
@@ -84,17 +68,12 @@ const judgedRoute = async (isCut = false) => {
         ...row.plan!,
         judge: { model: JUDGE, rubric: RUBRIC.name, rubricDigest: DIGEST, expected: JUDGE_COST },
       },
-      verdict: {
-        ...row.verdict!,
-        ...(isCut && { arms: arms.with(arm, early) }),
-        judge: ADMISSION,
-      },
+      verdict: { ...row.verdict!, judge: ADMISSION },
     },
     { by: 'admin', now: harness.now, rollout: AT_ONCE }
   )
   const deps = harness.deps(
     {
-      ...(isCut && { engine: cutting(harness.engine) }),
       judge: { model: JUDGE, rubric: RUBRIC },
       priceOf: () => PRICE,
       costUsd: () => 0,
@@ -170,14 +149,4 @@ it('pays for no comparison twice where the judge answers all but one', async () 
   expect(said.requests).toBe(11)
   const { usd } = await watched.harness.store.pairs.spent(0, watched.harness.now + 1)
   expect(usd).toBeCloseTo(10 * USD_OF_REPLY, 9)
-})
-
-it('does not ask the judge about an answer that breaks after its beginning was given', async () => {
-  const { said, watched } = await judgedRoute(true)
-  await watched.audit(3)
-  await watched.judged(3)
-  const lost = { outcome: 'disagreed', reason: 'length' }
-  expect(await watched.pairs()).toMatchObject([lost, lost, lost])
-  // the second answer is the first one, which no judge has to compare
-  expect(said).toMatchObject({ seconds: 3, requests: 0 })
 })

@@ -62,12 +62,6 @@ describe('a plan', () => {
     expect(holdout.hours).toBeGreaterThan(10)
   })
 
-  it('streams no labels before their end is known', async () => {
-    const plan = await planOf({ streamsEarly: true })
-    expect(plan.answers.responseType).toBe('label')
-    expect(plan.streamsEarly).toBeUndefined()
-  })
-
   it('is judged by rows that judged no earlier try, as long as there are enough', async () => {
     const plan = await planOf()
     const judged = new Set(heldOutIds(first.plan!))

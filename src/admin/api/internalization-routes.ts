@@ -25,7 +25,6 @@ const exampleSchema = z
     promptedAnswer: z.string().nullable().describe('from the log'),
     adaptedAnswer: z.string().describe("'' if the lora was not asked"),
     deferred: z.string().nullable().describe('why it goes to the upstream at any confidence'),
-    foundLate: z.string().nullable().describe('fault that is known after the answer is streamed'),
     agrees: z.boolean(),
     confidence: z.number().describe('natural logarithm of a probability'),
     isAboveThreshold: z.boolean().nullable(),

@@ -27,8 +27,6 @@ export interface JudgedAnswer extends AnswerLogprobs {
   agreesToday: boolean | null
   /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
-  /** what is wrong with it when the client may have its beginning (`asStreamed`); absent: nothing is found so late */
-  foundLate?: string
 }
 
 /** What two fresh answers of the upstream to a held-out request say of it. */
@@ -61,8 +59,6 @@ export interface ArmRows {
   arm: ArmName
   /** chosen on rows that are not held out */
   statistic: ConfidenceStatistic
-  /** whether its route may stream an answer early; then the rows are as `asStreamed` makes them */
-  streamsEarly?: true
   rows: HeldOutRow[]
 }
 
@@ -86,10 +82,6 @@ export interface ArmFigures {
   rows: number
   /** rows that go to the upstream at any confidence, by reason */
   deferred: Record<string, number>
-  /** whether its route may stream an answer before its end is known; absent: it holds them back */
-  streamsEarly?: true
-  /** then: rows that disagree because of a fault that is found later, by reason */
-  foundLate?: Record<string, number>
   /** share of agreement over the rows that are not deferred, as if all of them were answered */
   agreement: number
   confidence: ConfidenceStatistic
@@ -134,7 +126,7 @@ export interface FiguresOptions {
 const mean = (values: number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length
 
-export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'foundLate' | 'slices'>
+export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'slices'>
 
 /**
  * With fresh answers the adapted answer and the second fresh one are compared with the first, else the adapted
@@ -153,7 +145,6 @@ export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic): JudgedRo
     isTraffic: row.isTraffic,
     isUnseen: row.isUnseen,
     deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
-    ...(row.foundLate !== undefined && { foundLate: row.foundLate }),
     slices: row.slices,
   }
 }
@@ -293,7 +284,7 @@ const narrowerThan = (chosen: ThresholdTest | null, tests: readonly ThresholdTes
 
 /** Tests one arm at its share of alpha, and takes the best threshold that may be promised. */
 export const armFigures = (
-  { arm, statistic, streamsEarly, rows }: ArmRows,
+  { arm, statistic, rows }: ArmRows,
   options: FiguresOptions
 ): ArmFigures => {
   const judged = rows.map((row) => judge(row, statistic))
@@ -316,10 +307,6 @@ export const armFigures = (
     arm,
     rows: traffic.length,
     deferred: countReasons(traffic, ({ deferred }) => deferred),
-    ...(streamsEarly && {
-      streamsEarly,
-      foundLate: countReasons(traffic, ({ foundLate }) => foundLate),
-    }),
     agreement: mean(possible.map((row) => Number(row.agrees))),
     confidence: statistic,
     threshold: chosen?.threshold ?? null,

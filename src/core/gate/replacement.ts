@@ -3,7 +3,6 @@
  * The gate has proven the successor's promise before. Knows nothing of engines or the log.
  */
 import { confidenceOf } from '../route/confidence.ts'
-import { asStreamed } from '../route/early.ts'
 import { reasonOf, type Reason } from '../reason.ts'
 import type { ArmFigures, JudgedAnswer } from './figures.ts'
 import { tangoLowerBound, type PairedCounts } from './statistics.ts'
@@ -56,14 +55,9 @@ const pairedCounts = (rows: readonly ComparedRow[], burstMs: number, test: Test)
 
 /** What a route makes of a request. @param answer undefined where the lora was not asked */
 export const routedBy = (
-  {
-    confidence: statistic,
-    threshold,
-    streamsEarly,
-  }: Pick<ArmFigures, 'confidence' | 'threshold' | 'streamsEarly'>,
-  found: JudgedAnswer | undefined
+  { confidence: statistic, threshold }: Pick<ArmFigures, 'confidence' | 'threshold'>,
+  answer: JudgedAnswer | undefined
 ): Routed => {
-  const answer = found && streamsEarly ? asStreamed(found) : found
   if (answer === undefined || answer.deferred !== null || threshold === null) return 'upstream'
   if (!(confidenceOf(statistic, answer) >= threshold)) return 'upstream'
   return (answer.agreesToday ?? answer.agrees) ? 'right' : 'wrong'

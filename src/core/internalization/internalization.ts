@@ -244,8 +244,6 @@ export interface InternalizationPlan {
   judge?: PlannedJudge
   /** of the operator, that vouches for agreement of code; absent: equality does */
   checker?: PlannedChecker
-  /** whether a lora's answers may be streamed before their end is known; absent: they are held back */
-  streamsEarly?: true
   /** that its live route watches; pairs name them by their numbers here */
   parts: RoutePart[]
   /** of the answers, where a field head learns them */
@@ -384,8 +382,6 @@ export interface InternalizeOptions {
   upstreamReplays: number | null
   /** US dollars that answers of other models and the judge may cost an internalization; null: none are bought */
   proofUsd: number | null
-  /** written answers may be streamed before their end is known */
-  streamsEarly: boolean
 }
 
 /** Name of the snapshot with the live figures of a stage in training. */

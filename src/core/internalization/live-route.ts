@@ -83,7 +83,6 @@ export const routeOf = (
     lora,
     confidence: figures.confidence,
     threshold: borderOf(state)?.threshold ?? figures.threshold,
-    ...(figures.streamsEarly && { streamsEarly: true }),
     ...rulesOf(plan, state),
     ...shares,
     // another model of the upstream reads the whole prompt

@@ -4,7 +4,6 @@ import { percent, points, shortPercent } from '../figure-text.ts'
 import type { OutcomeFigures } from '../outcomes/outcome-figures.ts'
 import { badText, differenceText } from '../outcomes/outcome-text.ts'
 import { ALPHA } from '../gate/gate.ts'
-import { EARLY_PROMISE } from '../route/early.ts'
 import { LEAST_CAUGHT, MOST_FALSE_ALARMS, whyNotWatched, type Admission } from './admission.ts'
 import { RATINGS_NEEDED, type PeopleFigures } from './people.ts'
 
@@ -14,8 +13,6 @@ interface PromiseFacts {
   margin: number
   /** rules for fields of JSON; absent: none */
   fields?: readonly FieldRule[] | undefined
-  /** whether answers may be streamed before their end is known; absent: they are held back */
-  streamsEarly?: true | undefined
   /** null without ratings */
   people: PeopleFigures | null
   /** of the outcome test; null: the application reports no outcomes */
@@ -89,10 +86,9 @@ export const judgePromiseText = (promise: JudgePromise): string[] => [
   ofFaults(promise),
 ]
 
-/** @returns one text for each witness, and one sentence for answers that are sent before their end is known */
+/** @returns one text for each witness */
 export const promiseText = (facts: PromiseFacts): string[] => [
   ...judgePromiseText(facts),
-  ...(facts.streamsEarly ? [EARLY_PROMISE] : []),
   ofPeople(facts),
   ofUsers(facts),
 ]

@@ -10,14 +10,12 @@ export interface RouteOutcome {
    * not given; `skipped`: the upstream answered, and the lora was not asked
    */
   outcome: 'answered' | 'fallback' | 'skipped'
-  /** null where the lora answered; of an answer that was streamed early, what was found in it afterwards */
+  /** null where the lora answered */
   reason: string | null
   /** log-probability statistic that the route decides by; null without a finished answer */
   confidence: number | null
   /** prompt tokens that the upstream would have read and the lora did not, in the base tokenizer */
   promptTokensSaved: number
-  /** of an answer that the client had in part before its end was known; absent: it was held back */
-  streamedEarly?: true
   /** of an audited request: the route's `auditPart`; absent: 1 */
   auditPart?: number
   /**

@@ -17,7 +17,6 @@ import {
 } from '../gate/replacement.ts'
 import type { ArmName } from '../learn/schedule.ts'
 import type { ConfidenceStatistic } from '../route/confidence.ts'
-import { asStreamed } from '../route/early.ts'
 import { itemAt } from '../lists.ts'
 import { winningFigures } from '../internalization/internalization.ts'
 
@@ -38,8 +37,6 @@ export type ArmAnswer = Omit<JudgedAnswer, 'logprobSum' | 'logprobMin'> & {
 export interface ArmFacts {
   arm: ArmName
   statistic: ConfidenceStatistic
-  /** whether its route may stream an answer before its end is known; absent: it holds them back */
-  streamsEarly?: true
   /** in the order of the records; null where the arm has no answer */
   answers: (ArmAnswer | null)[]
 }
@@ -84,14 +81,13 @@ const judged = ({ logprobSum, logprobMin, ...answer }: ArmAnswer): JudgedAnswer 
 /** The held-out rows of one arm as the gate judges them. */
 export const heldOutRows = (
   records: readonly HeldOutRecord[],
-  { answers, streamsEarly }: Pick<ArmFacts, 'answers'> & { streamsEarly?: true | undefined }
+  { answers }: Pick<ArmFacts, 'answers'>
 ): HeldOutRow[] =>
   records.flatMap(({ id: _id, ...shared }, i) => {
     const answer = answers[i] ?? null
     if (answer === null) return []
-    const given = streamsEarly ? asStreamed(judged(answer)) : judged(answer)
     // an answer of a forged file must not replace what arms share
-    return { ...given, ...shared }
+    return { ...judged(answer), ...shared }
   })
 
 /** Whether the arm may also replace the present route; its verdict must be to promote. */
@@ -145,11 +141,10 @@ export const decideOn = (facts: DecisionFacts): Verdict => {
     minCoverage,
     burstMs,
     favouredArm,
-    arms: arms.map(({ arm, statistic, streamsEarly, answers }) => ({
+    arms: arms.map(({ arm, statistic, answers }) => ({
       arm,
       statistic,
-      ...(streamsEarly && { streamsEarly }),
-      rows: heldOutRows(records, { streamsEarly, answers }),
+      rows: heldOutRows(records, { answers }),
     })),
   })
   const allowed = underChecker(underJudge(verdict, judge), checker)

@@ -60,6 +60,10 @@ const optional =
   (value, path) =>
     value === undefined ? null : shape(value, path)
 
+/** An older version judged by it: what is ignored here would be verified under other rules. */
+const GONE: Shape = (value, path) =>
+  value === undefined ? null : `${path} is not known: use the version that wrote the file`
+
 const list =
   (shape: Shape, { least = 0, most = Infinity }: { least?: number; most?: number } = {}): Shape =>
   (value, path) => {
@@ -194,7 +198,7 @@ const DECISION = members({
     members({
       arm: ARM,
       statistic: among([...STATISTICS]),
-      streamsEarly: optional(FLAG),
+      streamsEarly: GONE,
       answers: list(nullable(ANSWER)),
       rowsDigest: TEXT,
     }),

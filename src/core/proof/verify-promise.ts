@@ -8,7 +8,6 @@ import { ruleNames, type FieldRule } from '../answer/field-rules.ts'
 import { checkerName } from '../gate/checker.ts'
 import { ALPHA, levelOfTry, tryOfLevel } from '../gate/gate.ts'
 import { percent } from '../figure-text.ts'
-import { EARLY_PROMISE } from '../route/early.ts'
 import { check, type Check } from './check.ts'
 import type { ProofFile } from './proof-file.ts'
 
@@ -42,10 +41,6 @@ export const PROMISE: PromiseConstants = {
 
 /** All of them: who accepts rules has to see each. */
 const rulesText = (rules: readonly FieldRule[]): string => ruleNames(rules).join(', ')
-
-/** In sentences; none where the winner's answers are held back. */
-const streamingPromise = ({ verdict }: ProofFile): string[] =>
-  verdict.arms[verdict.arm]?.streamsEarly === true ? [EARLY_PROMISE] : []
 
 /** In sentences. Ratings of people and outcomes are no part of a file, so nothing is claimed about either. */
 const judgedPromise = ({ decision: { judge, margin, fields }, verdict }: ProofFile): string[] => {
@@ -109,7 +104,7 @@ const said = (file: ProofFile): string => {
   const tests =
     `try ${tryOfLevel(alpha)} at ${percent(alpha)} of the ${percent(ALPHA)} of all tries, a margin of ` +
     `${percent(margin)}, bursts of ${burstMs / 60_000} minutes${rules}${witness}`
-  const words = [...streamingPromise(file), ...judgedPromise(file)]
+  const words = judgedPromise(file)
     .map((sentence, place) => (place === 0 ? `. ${sentence}` : ` ${sentence}`))
     .join('')
   if (rollout === null) return tests + words

@@ -15,8 +15,6 @@ import { percent } from '../figure-text.ts'
 import { tryOfLevel, type Verdict } from '../gate/gate.ts'
 import { admissionReason, admit, type Admission } from '../judge/admission.ts'
 import { sayReason } from '../reasons/say-reason.ts'
-import { isModelArm } from '../learn/schedule.ts'
-import { EARLY_STATISTIC } from '../route/early.ts'
 import { decideOn, type HeldOutRecord } from './decision-facts.ts'
 import { differences } from './differences.ts'
 
@@ -129,23 +127,6 @@ const admissionChecks = ({ decision }: ProofFile): Check[] => {
   ]
 }
 
-/** Of answers that are sent before their end is known: no later figure can decide on them. */
-const streamingChecks = ({ decision }: ProofFile): Check[] => {
-  const early = decision.arms.filter(({ streamsEarly }) => streamsEarly === true)
-  if (early.length === 0) return []
-  const wrong = early.filter(
-    ({ arm, statistic }) => statistic !== EARLY_STATISTIC || isModelArm(arm)
-  )
-  return [
-    check(
-      'streaming',
-      wrong.length === 0,
-      'each arm that streams before an answer ends decides by its first tokens',
-      `arms that stream before an answer ends decide by what comes later: ${namesText(wrong.map(({ arm }) => arm))}`
-    ),
-  ]
-}
-
 const decisionChecks = (file: ProofFile): Check[] => [
   idsCheck('training records', file.training.records, file.training.recordsDigest),
   idsCheck(
@@ -156,7 +137,6 @@ const decisionChecks = (file: ProofFile): Check[] => [
   separation(file),
   counts(file),
   ...rowsChecks(file),
-  ...streamingChecks(file),
   ...admissionChecks(file),
   verdictCheck(file),
 ]

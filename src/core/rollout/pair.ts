@@ -47,8 +47,7 @@ export interface Pair {
   recordId: string
   outcome: PairOutcome
   /**
-   * why the lora would not have answered, or why there is no pair; of an answer that would have been streamed early, what
-   * is wrong with it (`core/route/early.ts`); else null
+   * why the lora would not have answered, or why there is no pair; else null
    */
   reason: string | null
   /** the same key for all turns of a conversation */

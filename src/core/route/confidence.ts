@@ -19,8 +19,7 @@ export interface LongLogprobs {
 export const STATISTICS: readonly ConfidenceStatistic[] = ['sum', 'min', 'mean', 'window', 'first']
 
 const WINDOW_TOKENS = 8
-/** An answer may be streamed from then on (`early.ts`). */
-export const FIRST_TOKENS = 16
+const FIRST_TOKENS = 16
 
 export interface AnswerLogprobs {
   logprobSum: number
@@ -73,11 +72,6 @@ export class LogprobReader {
       logprobMin: min,
       longLogprobs: { mean, window: lowestWindow, first },
     }
-  }
-
-  /** Whether `first` is what it will be at the end. */
-  get isFirstKnown(): boolean {
-    return this.tokens >= FIRST_TOKENS
   }
 
   confidence(statistic: ConfidenceStatistic): number {

@@ -31,8 +31,6 @@ export interface Route {
   confidence: ConfidenceStatistic
   /** natural-log probability; an answer below it is discarded and the upstream is asked */
   threshold: number
-  /** whether its proof allows an answer to be streamed before its end is known (`early.ts`); absent: it does not */
-  streamsEarly?: true
   /** the answers that may be given */
   answers: AnswerRules
   /** the requests that may be answered */

@@ -59,8 +59,7 @@ export interface Answerer {
 }
 
 /**
- * @param maxTokens the most that an answer may have, even where the request allows more. A route that streams early has
- * only the limits of its proof: what another one cuts off could not be taken back
+ * @param maxTokens the most that an answer may have, even where the request allows more
  */
 export const engineAnswerer = (
   engine: Engine,
@@ -70,7 +69,7 @@ export const engineAnswerer = (
   name: engine.name,
   stream: (signal) => {
     const asked: ChatRequest = {
-      ...adaptedRequest(route, match, request, route.streamsEarly ? Infinity : maxTokens),
+      ...adaptedRequest(route, match, request, maxTokens),
       // reports the usage of an answer that is dropped before its end
       stream_options: { include_usage: true, continuous_usage_stats: true },
     }

@@ -47,62 +47,37 @@ const finish = (
   })
 }
 
-/** An answer that the client has, or a part of one. */
+/** An answer that the client has. */
 interface Sent {
   rendered: Rendered
   /** milliseconds since the epoch */
   firstByteAt: number
-  isEarly: boolean
 }
-
-const answeredOutcome = (
-  { matched, position }: Routed,
-  { isEarly }: Sent,
-  found: Pick<RouteOutcome, 'reason' | 'confidence' | 'promptTokensSaved'>
-): RouteOutcome => ({
-  templateVersion: matched.route.template.version,
-  lora: matched.route.lora,
-  outcome: 'answered',
-  ...found,
-  ...(isEarly && { streamedEarly: true }),
-  ...drawn(position),
-})
 
 /** Of an answer that the client has. */
 export const concludeGiven = (
   deps: ConcludeDeps,
   routed: Routed,
   sent: Sent,
-  { content, confidence, usage, foundLate: reason }: GivenAnswer
+  { content, confidence, usage }: GivenAnswer
 ): void => {
-  const { matched } = routed
+  const { matched, position } = routed
   const { model, tenant } = matched.admitted.read.exchange
   const { lora, templateTokens: promptTokensSaved, template } = matched.route
   deps.metrics.request('answered')
-  if (sent.isEarly) deps.metrics.streamedEarly(reason)
   const by = { templateVersion: template.version, lora, model }
   deps.given.add(tenant, matched.request.messages, content, by)
   deps.metrics.saved(promptTokensSaved)
-  const found = { reason, confidence, promptTokensSaved }
-  const route = answeredOutcome(routed, sent, found)
+  const route: RouteOutcome = {
+    templateVersion: template.version,
+    lora,
+    outcome: 'answered',
+    reason: null,
+    confidence,
+    promptTokensSaved,
+    ...drawn(position),
+  }
   finish(deps, matched, { ...sent, usage, route, end: 'complete' })
-}
-
-/** Of an answer that broke off, or whose client left in the middle of it: it has saved nothing. */
-export const concludePart = (
-  deps: FinishDeps,
-  routed: Routed,
-  sent: Sent,
-  { reason, confidence, usage }: Extract<LoraAnswer, { given: false }>
-): void => {
-  const hasLeft = reason === 'client-closed'
-  deps.metrics.request('answered')
-  deps.metrics.streamedEarly(reason)
-  if (hasLeft) deps.metrics.cancelled('during-answer')
-  const found = { reason, confidence, promptTokensSaved: 0 }
-  const route = answeredOutcome(routed, sent, found)
-  const end = hasLeft ? 'client-gone' : 'upstream-failed'
-  finish(deps, routed.matched, { ...sent, usage, route, end })
 }
 
 /** Of a client that has left before its answer. */

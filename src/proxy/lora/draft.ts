@@ -3,7 +3,7 @@ import { isCallText } from '../../core/answer/calls.ts'
 import { answerFault, endingFault, type AnswerFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { LogprobReader } from '../../core/route/confidence.ts'
-import { mayBegin, factRule, type FactRule } from '../../core/route/early.ts'
+import { factFault } from '../../core/facts/fact-fault.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { Route } from '../../core/route/route.ts'
 import type { GeneratedDelta } from '../../engine/engine.ts'
@@ -63,13 +63,11 @@ export type LoraAnswer =
       /** null where the request does not ask for them */
       logprobs: readonly TokenLogprob[] | null
       usage: Usage | null
-      /** what is wrong with an answer that the client has already; null: nothing was found */
-      foundLate: AnswerFault | null
     }
   | {
       given: false
       reason: FaultReason
-      /** null without a finished answer, and without one that the client has begun to get */
+      /** null without a finished answer */
       confidence: number | null
       /** usage until then, where the engine reports it while it generates */
       usage: Usage | null
@@ -83,14 +81,6 @@ export interface Routable extends MatchedRoute {
 /** An answer that may be given. */
 export type GivenAnswer = Extract<LoraAnswer, { given: true }>
 
-/** Where an answer goes while it is generated. */
-export interface EarlyClient {
-  /** @returns whether the client gets the answer from here on; false: it is held back as others are */
-  begin(text: string, confidence: number): boolean
-  /** the next part of its text */
-  add(text: string): void
-}
-
 /** An answer that is not given. */
 export const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
   given: false,
@@ -99,75 +89,25 @@ export const fault = (reason: FaultReason, confidence: number | null = null): Lo
   usage: null,
 })
 
-/**
- * How often it is asked whether an answer may begin, once a delta: its first tokens may end within a number, which states
- * something else than the whole one.
- */
-const MOST_LOOKS = 16
-
-/** Of the tokens that an engine was asked for: it may give some that do not count there. */
-const MOST_OF_ASKED = 2
-
 export class Draft {
   content = ''
   usage: Usage | null = null
-  /** the client has its beginning */
-  hasBegun = false
-  private looksLeft = MOST_LOOKS
-  /** tokens, as far as the engine tells them apart */
-  private tokens = 0
   private finishReason: FinishReason | null = null
   private readonly logprobs: TokenLogprob[] = []
   private readonly reader = new LogprobReader()
-  private readonly factFault: FactRule
 
-  constructor(
-    private readonly asked: Routable,
-    private readonly early: EarlyClient | null
-  ) {
-    this.factFault = factRule(asked.match, asked.route.answers)
-  }
+  constructor(private readonly asked: Routable) {}
 
   private get route(): Route {
     return this.asked.route
   }
 
-  /**
-   * @returns whether it has a token
-   * @throws AppError `engine-unavailable` where an answer that the client has in part goes on behind the limit that the
-   * engine was given: no time limit ends it
-   */
-  add(delta: GeneratedDelta): boolean {
-    const tokens = Math.max(delta.logprobs.length, Number(delta.text !== ''))
-    this.tokens += tokens
-    if (this.hasBegun && this.tokens > MOST_OF_ASKED * this.route.answers.maxTokens)
-      throw new AppError('engine-unavailable', 'the engine does not stop at the limit of tokens')
+  add(delta: GeneratedDelta): void {
     this.content += delta.text
     this.logprobs.push(...delta.logprobs)
     for (const { logprob } of delta.logprobs) this.reader.add(logprob)
     this.finishReason = delta.finishReason ?? this.finishReason
     this.usage = delta.usage ?? this.usage
-    if (this.hasBegun) this.early?.add(delta.text)
-    else if (this.looksLeft > 0 && this.reader.isFirstKnown) this.begin()
-    return tokens > 0
-  }
-
-  /** An answer that does not begin while there are looks left is held back until its end. */
-  private begin(): void {
-    const { early, content, confidence } = this
-    // one that is over by then is judged whole
-    const isOpen = early !== null && !this.isUnsure && this.finishReason === null
-    if (isOpen && !mayBegin(content, this.factFault)) {
-      this.looksLeft--
-      return
-    }
-    this.looksLeft = 0
-    if (isOpen) this.hasBegun = early.begin(content, confidence)
-  }
-
-  /** Whether the client has begun to get it and there is no more of it. */
-  get isGiven(): boolean {
-    return this.hasBegun && (this.finishReason === 'stop' || this.finishReason === 'length')
   }
 
   get confidence(): number {
@@ -197,22 +137,19 @@ export class Draft {
 
   private faultOfText(formats: AnswerFormats): AnswerFault | null {
     const { content, route } = this
-    return answerFault(content, this.asked.request, route, formats) ?? this.factFault(content)
+    const { request, match } = this.asked
+    return answerFault(content, request, route, formats) ?? factFault(match, route.answers, content)
   }
 
-  private given(
-    logprobs: readonly TokenLogprob[] | null,
-    foundLate: AnswerFault | null = null
-  ): LoraAnswer {
+  private given(logprobs: readonly TokenLogprob[] | null): LoraAnswer {
     const { content, confidence, usage } = this
-    return { given: true, content, confidence, logprobs, usage, foundLate }
+    return { given: true, content, confidence, logprobs, usage }
   }
 
   judge(formats: AnswerFormats): LoraAnswer {
     const { content, confidence } = this
     const { request } = this.asked
     const ending = this.faultOfEnd()
-    if (this.hasBegun) return this.given(null, ending ?? this.faultOfText(formats))
     if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
     const broken = this.faultOfText(formats)

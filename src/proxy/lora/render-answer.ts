@@ -1,7 +1,7 @@
 /** A lora's answer in the form that its caller's dialect has. Knows nothing of the client's connection. */
 import { hash } from 'node:crypto'
 import { argumentsText, parseCalls, functionNamed } from '../../core/answer/calls.ts'
-import type { AnswerHead, RenderedAnswer } from '../../openai/answer.ts'
+import type { RenderedAnswer } from '../../openai/answer.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { callId, outputItemId } from '../../openai/ids.ts'
 import { withoutTier } from '../../openai/usage/usage.ts'
@@ -41,40 +41,26 @@ const answerParts = (
 /** A lora is immutable, so its name says which weights answered. */
 const fingerprintOf = (lora: string): string => `fp_${hash('sha256', lora).slice(0, 10)}`
 
-/** What is known before the answer is. */
-export const answerHead = (
-  { echoModel }: Pick<RenderDeps, 'echoModel'>,
-  { admitted, route: { lora, model: other } }: Matched
-): AnswerHead => {
-  const { dialect, id, at, model } = admitted.read.exchange
-  return {
-    id: dialect.answerId(id),
-    created: Math.floor(at / 1000),
-    model: echoModel ? model : (other?.name ?? lora),
-    fingerprint: fingerprintOf(lora),
-  }
-}
-
-type Content = Pick<GivenAnswer, 'content' | 'logprobs' | 'usage'> & Pick<RenderedAnswer, 'endedBy'>
-
-/** @param content.endedBy of an answer that the client had before its end */
 export const renderAnswer = (
   deps: RenderDeps,
   matched: Matched,
-  { content, logprobs, usage, endedBy }: Content
+  { content, logprobs, usage }: Pick<GivenAnswer, 'content' | 'logprobs' | 'usage'>
 ): Rendered => {
   const { exchange } = matched.admitted.read
-  const { dialect, id, body, previousId } = exchange
+  const { lora, model: other } = matched.route
+  const { dialect, id, at, model, body, previousId } = exchange
   const continues = previousId === null ? {} : { previous_response_id: previousId }
   const request = { ...JSON.parse(body.toString()), ...continues } as Rendered['request']
   const answer = {
-    ...answerHead(deps, matched),
+    id: dialect.answerId(id),
+    created: Math.floor(at / 1000),
+    model: deps.echoModel ? model : (other?.name ?? lora),
+    fingerprint: fingerprintOf(lora),
     itemId: outputItemId('msg', id, 0),
     completed: Math.floor(deps.now() / 1000),
     logprobs,
     ...answerParts(exchange, matched.request, content),
     usage: usage && withoutTier(usage),
-    ...(endedBy && { endedBy }),
   }
   return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
 }

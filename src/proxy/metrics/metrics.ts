@@ -70,12 +70,6 @@ const createRequestMetrics = (registry: Registry) => {
     labelNames: ['upstream', 'reason'],
     registers,
   })
-  const early = new Counter({
-    name: 'promptintern_early_answers_total',
-    help: 'Answers of loras that were streamed before their end was known, by what was found then',
-    labelNames: ['found'],
-    registers,
-  })
   const overhead = new Histogram({
     name: 'promptintern_overhead_seconds',
     help: 'Time of the proxy itself before it asks the upstream or the engine',
@@ -88,8 +82,6 @@ const createRequestMetrics = (registry: Registry) => {
     forwarded: (reason: FaultReason | SkipReason) => forwarded.inc({ reason }),
     /** @param upstream that had no answer, by its name in the upstreams file */
     failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
-    /** an answer that the client had before its end was known, by what was found then; null: nothing */
-    streamedEarly: (found: FaultReason | null) => early.inc({ found: found ?? 'nothing' }),
     /** from the complete request until the upstream or the engine is asked */
     overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),
   }

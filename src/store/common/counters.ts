@@ -10,8 +10,7 @@ import {
   type CountedRecord,
   type TrafficHour,
 } from '../../core/log/traffic-hours.ts'
-import type { EarlyAnswers } from '../../core/route/early.ts'
-import { earlyNames, type Totals } from '../log/counts.ts'
+import { type Totals } from '../log/counts.ts'
 import type { CommonConnection, Database, Sql } from './connection.ts'
 import type { Tables } from './tables.ts'
 import { oneRow } from './rows.ts'
@@ -106,17 +105,6 @@ export const revisionIn = async (
 /** @returns 0 before the first change */
 export const readRevision = ({ read, tables }: CommonConnection, name: string): Promise<number> =>
   read((db) => revisionIn(db, tables, name))
-
-export const readEarlyAnswers = (
-  { read, tables }: CommonConnection,
-  lora: string
-): Promise<EarlyAnswers> => {
-  const { answers, faults } = earlyNames(lora)
-  return read(async (db) => ({
-    answers: await revisionIn(db, tables, answers),
-    faults: await revisionIn(db, tables, faults),
-  }))
-}
 
 /** @returns the hours that have a part in the time, oldest first */
 export const readTraffic = (

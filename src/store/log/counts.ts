@@ -51,25 +51,6 @@ export const totalsOf = (heads: readonly RecordHead[]): Totals => {
   return totals
 }
 
-/** Counters of a lora's answers that were streamed early, and of those in which a fault was found afterwards. */
-export const earlyNames = (lora: string): { answers: string; faults: string } => ({
-  answers: `early-answers:${lora}`,
-  faults: `early-faults:${lora}`,
-})
-
-/** What new records add to these counters, by name, in one order everywhere. A client that leaves is no fault. */
-export const earlyCounts = (heads: readonly RecordHead[]): [name: string, count: number][] => {
-  const counts = new Map<string, number>()
-  const add = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1)
-  for (const { route } of heads) {
-    if (route?.streamedEarly !== true) continue
-    const { answers, faults } = earlyNames(route.lora)
-    add(answers)
-    if (route.reason !== null && route.reason !== 'client-closed') add(faults)
-  }
-  return [...counts].toSorted(([one], [other]) => (one < other ? -1 : 1))
-}
-
 interface TaggedRow {
   at: number
   /** its version before; null: none */

@@ -5,7 +5,6 @@ import type { InternalizationPlan } from '../../core/internalization/internaliza
 import { baselineOf, type Baseline, type Sighting } from '../../core/rollout/indicators.ts'
 import { kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf } from '../../core/route/confidence.ts'
-import { asStreamed } from '../../core/route/early.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { winningFigures } from '../../core/internalization/internalization.ts'
@@ -29,15 +28,14 @@ export const baselineOfVerdict = (
   rows: readonly EvaluationRow[],
   heldOut: readonly MatchedExchange[]
 ): Baseline | null => {
-  const { threshold, confidence: statistic, streamsEarly } = winningFigures(verdict)
+  const { threshold, confidence: statistic } = winningFigures(verdict)
   if (threshold === null) return null
   const traffic = new Set(plan.holdoutRecordIds)
   const byId = new Map(
     rows.filter(({ arm }) => arm === verdict.arm).map((row) => [row.recordId, row])
   )
   const sightings = heldOut.flatMap((exchange): (Sighting & { at: number })[] => {
-    const found = byId.get(exchange.id)
-    const row = found && streamsEarly ? asStreamed(found) : found
+    const row = byId.get(exchange.id)
     if (row === undefined || !traffic.has(exchange.id)) return []
     const confidence = confidenceOf(statistic, row)
     const isJudged = row.deferred === null && Number.isFinite(confidence)

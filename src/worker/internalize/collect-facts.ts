@@ -15,7 +15,6 @@ import {
   type InternalizeOptions,
 } from '../../core/internalization/internalization.ts'
 import type { JudgeFacts } from '../../core/judge/admission.ts'
-import { EARLY_STATISTIC } from '../../core/route/early.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
@@ -145,16 +144,11 @@ export const factsOf = (
     burstMs: burstMsOf(plan),
     favouredArm: favouredArm(plan, validated),
     records,
-    arms: plan.arms.map(({ name, model }, arm) => {
-      // another model's answers come whole
-      const streamsEarly = plan.streamsEarly === true && model === undefined
-      return {
-        arm: name,
-        statistic: streamsEarly ? EARLY_STATISTIC : chooseStatistic(itemAt(validated, arm)),
-        ...(streamsEarly && { streamsEarly }),
-        answers: answersOf(records, rows, arm),
-      }
-    }),
+    arms: plan.arms.map(({ name }, arm) => ({
+      arm: name,
+      statistic: chooseStatistic(itemAt(validated, arm)),
+      answers: answersOf(records, rows, arm),
+    })),
     present: null,
   }
 }

@@ -10,7 +10,7 @@ import type {
 } from '../../core/internalization/internalization.ts'
 import { agree } from '../../core/answer/agreement.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { factRule } from '../../core/route/early.ts'
+import { factFault } from '../../core/facts/fact-fault.ts'
 import { readLogprobs } from '../../core/route/confidence.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
@@ -41,20 +41,18 @@ const notAsked = (deferred: string): AnsweredRow => ({
 
 const answeredRow = (
   { text: answer, finishReason, logprobs }: RowAnswer,
-  { answers, judge, streamsEarly }: Pick<InternalizationPlan, 'answers' | 'judge' | 'streamsEarly'>,
+  { answers }: Pick<InternalizationPlan, 'answers'>,
   { outcome, request, match }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
   const logged = textOf(outcome)
-  const { longLogprobs, ...read } = readLogprobs(logprobs ?? [])
   const fault =
     endingFault(finishReason, logprobs && logprobs.length) ??
     answerFault(answer, request, { answers, template: match.template }, formats) ??
-    factRule(match, answers)(answer)
+    factFault(match, answers, answer)
   return {
     answer,
-    ...read,
-    longLogprobs: judge === undefined && !streamsEarly ? null : longLogprobs,
+    ...readLogprobs(logprobs ?? []),
     agrees: fault === null && logged !== null && agree(answers, answer, logged),
     deferred: fault,
   }
@@ -119,18 +117,21 @@ export interface RowOwner {
   plan: InternalizationPlan
 }
 
-/** The row to store, before any answer of the upstream of today is bought. @throws as `evaluateRow` does */
+/**
+ * The row to store, before any answer of the upstream of today is bought. The gate chooses among the statistics of long
+ * answers where a judge compares them.
+ * @throws as `evaluateRow` does
+ */
 export const newRow = async (
   deps: EvaluateDeps,
   { internalizationId, arm, plan }: RowOwner,
   exchange: MatchedExchange
-): Promise<EvaluationRow> => ({
-  internalizationId,
-  arm,
-  recordId: exchange.id,
-  ...(await evaluateRow(deps, plan, exchange)).row,
-  ...NOT_ASKED_TODAY,
-})
+): Promise<EvaluationRow> => {
+  const { row } = await evaluateRow(deps, plan, exchange)
+  const longLogprobs = plan.judge === undefined ? null : row.longLogprobs
+  const owner = { internalizationId, arm, recordId: exchange.id }
+  return { ...owner, ...row, longLogprobs, ...NOT_ASKED_TODAY }
+}
 
 /**
  * Makes the rows of a batch side by side, and stores those that are made: an answer may have been paid for.

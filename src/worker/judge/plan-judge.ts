@@ -74,7 +74,7 @@ interface PlannedAnswers {
 }
 
 /** Whether the answers are texts that somebody reads as they are. */
-export const isWritten = ({ responseType, hasForm }: PlannedAnswers): boolean =>
+const isWritten = ({ responseType, hasForm }: PlannedAnswers): boolean =>
   !hasForm && WRITTEN.has(responseType)
 
 interface JudgedPlan {

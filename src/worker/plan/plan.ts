@@ -32,7 +32,7 @@ import type { ModelObject, TrainingMethod, TrainingRow } from '../../openai/fine
 import type { WorkerDeps } from '../deps.ts'
 import { baseModelOf, encoderOf, trainsLoras } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
-import { isWritten, planJudge } from '../judge/plan-judge.ts'
+import { planJudge } from '../judge/plan-judge.ts'
 import { planArms } from './arms.ts'
 import { cutByHead, planHead } from './head.ts'
 import { planModels } from './models.ts'
@@ -151,22 +151,6 @@ const withWitness = async (
   )
   return { ...planned, answers: { ...answers, facts }, judge }
 }
-
-/**
- * Whether answers may be streamed before their end is known. A request with tools or a response format is never answered
- * so, and the proof of a route that streams early costs it some coverage.
- */
-const streamingOfPlan = (
-  { config }: WorkerDeps,
-  { tools, responseFormat }: Template,
-  { responseType, form }: PlannedRows
-): Pick<InternalizationPlan, 'streamsEarly'> =>
-  config.streamsEarly &&
-  tools === '' &&
-  responseFormat === '' &&
-  isWritten({ responseType, hasForm: form !== null })
-    ? { streamsEarly: true }
-    : {}
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
@@ -303,7 +287,6 @@ export const planInternalization = async (
       ...(leftOut.length > 0 && { modelsLeftOut: leftOut }),
     },
     ...(await withWitness(deps, engine, template, { rows, baseModel: base.id, arms: arms.length })),
-    ...streamingOfPlan(deps, template, rows),
     dropOrder,
     templateTokens,
     method,

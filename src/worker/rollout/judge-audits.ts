@@ -24,7 +24,6 @@ import {
 import { createPartFinder } from '../../core/route/parts.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf } from '../../core/route/confidence.ts'
-import { asStreamed, type Streamed } from '../../core/route/early.ts'
 import { type Route } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -118,16 +117,13 @@ const askAgain = async (
 /** Of a lora's answer that is not the first one of the upstream. @param lora null: it breaks a rule */
 const disagreement = (
   { plan: { answers } }: JudgeContext,
-  { first, second, lora }: Record<'first' | 'second', Outcome> & { lora: Outcome | null }
+  { first, second, lora }: Record<'first' | 'second' | 'lora', Outcome>
 ): PairOutcome => {
   if (outcomesAgree(answers, first, second)) return 'disagreed'
-  const isSecond = lora !== null && outcomesAgree(answers, lora, second)
-  return isSecond ? 'second-agrees' : 'upstream-differs'
+  return outcomesAgree(answers, lora, second) ? 'second-agrees' : 'upstream-differs'
 }
 
 const SAME: ComparedAnswer = { verdict: 'same', isFactWrong: false }
-/** An answer that breaks a rule after its beginning was given: nobody has to compare it. */
-const BROKEN: ComparedAnswer = { verdict: 'different', isFactWrong: false }
 
 /** Why the judge is not the one that was admitted; null: it is, or it was not asked. */
 const otherVersion = (
@@ -152,11 +148,7 @@ const judgedPair = async (
   context: JudgeContext,
   witness: Witness,
   pair: Pair,
-  {
-    record,
-    exchange,
-    isBroken,
-  }: { record: StoredRecord; exchange: MatchedExchange; isBroken: boolean }
+  { record, exchange }: { record: StoredRecord; exchange: MatchedExchange }
 ): Promise<Pair> => {
   const { plan, internalization } = context
   const first = textOf(exchange.outcome)
@@ -170,7 +162,7 @@ const judgedPair = async (
   const { messages } = exchange.request
   const asked = { request: studentText(exchange.match), messages, first }
   const [adapted, fresh] = await Promise.all([
-    isBroken ? BROKEN : witness.compare(plan.answers, { ...asked, other: pair.answer }),
+    witness.compare(plan.answers, { ...asked, other: pair.answer }),
     second === null ? SAME : witness.compare(plan.answers, { ...asked, other: second }),
   ])
   const other = otherVersion(internalization, [adapted, fresh])
@@ -195,16 +187,14 @@ const judgeOne = async (
     { ...plan, answers: route.answers, kinds: route.kinds },
     exchange
   )
-  const seen: Streamed<typeof row> = route.streamsEarly ? asStreamed(row) : row
-  const { deferred, foundLate, answer, agrees, ...logprobs } = seen
-  const isBroken = foundLate !== undefined
+  const { deferred, answer, agrees, ...logprobs } = row
   const confidence = confidenceOf(route.confidence, logprobs)
   const isSure = confidence >= route.threshold
   const kind = kindOf(exchange.request, exchange.match)
   const pair: Pair = {
     recordId: record.id,
     outcome: 'fallback',
-    reason: deferred ?? (isSure ? (foundLate ?? null) : 'low-confidence'),
+    reason: deferred ?? (isSure ? null : 'low-confidence'),
     conversation: conversationOf(exchange),
     answer,
     parts: context.findParts(kind, partNamesOf(plan.answers, answer)),
@@ -226,11 +216,11 @@ const judgeOne = async (
   const costUsd = sum(pair.costUsd, costsAnswer ? deps.costUsd(record.model, record.usage) : null)
   const answered = { ...pair, costUsd }
   if (context.witness !== null)
-    return judgedPair(context, context.witness(), answered, { record, exchange, isBroken })
+    return judgedPair(context, context.witness(), answered, { record, exchange })
   if (agrees) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record)
   if (again === null) return { ...answered, outcome: 'disagreed' }
-  const lora = isBroken ? null : ({ kind: 'text', text: answer } as const)
+  const lora = { kind: 'text', text: answer } as const
   return {
     ...answered,
     outcome: disagreement(context, { first: exchange.outcome, second: again.outcome, lora }),

@@ -175,7 +175,6 @@ export const startHarness = async (
     trace: null,
     asksForUsage: false,
     echoModel: false,
-    streamsEarly: true,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,
     setTimer: systemTimer,

@@ -9,8 +9,6 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
   readonly requests: ChatRequest[] = []
   /** generations that are over, to their end or broken off */
   over = 0
-  /** whether a stream stays open behind the end of its answer */
-  staysOpen = false
   /** whether all that was said has been taken, and more is wanted */
   isWaiting = false
   private readonly steps: (GeneratedDelta | Error)[] = []
@@ -28,11 +26,6 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
 
   end(finishReason: FinishReason = 'stop'): void {
     this.add({ text: '', logprobs: [], finishReason, usage: PACED_USAGE })
-  }
-
-  /** As an engine does that counts without a new token. */
-  tellUsage(): void {
-    this.add({ text: '', logprobs: [], finishReason: null, usage: PACED_USAGE })
   }
 
   die(): void {
@@ -56,7 +49,7 @@ export class PacedEngine implements Pick<Engine, 'name' | 'stream'> {
         this.taken++
         if (step instanceof Error) throw step
         yield step
-        if (step.finishReason && !this.staysOpen) return
+        if (step.finishReason) return
       }
     } finally {
       this.over++

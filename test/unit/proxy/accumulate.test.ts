@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CompletionAccumulator } from '../../../src/openai/accumulate.ts'
-import { piecesOf } from '../../../src/openai/answer.ts'
-import { openEvents, renderCompletion, renderEvents } from '../../../src/openai/render.ts'
+import { renderCompletion, renderEvents } from '../../../src/openai/render.ts'
 
 const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
 
@@ -169,16 +168,6 @@ describe('the accumulated completion of a stream', () => {
       choices: [{ ...choices[0], message }],
     })
     expect(accumulate(renderEvents(answer, false)).answer()).not.toHaveProperty('usage')
-  })
-
-  it.each([true, false])('is the same in events that are rendered one by one', (hasUsage) => {
-    const content = 'It comes on Tuesday 🎉, or on another day of that week.'
-    const answer = { ...HEAD, content, calls: [], logprobs: null, usage: USAGE }
-    const events = openEvents(HEAD, hasUsage)
-    const parts = [events.begin(), ...piecesOf(content).map(events.content), events.end(answer)]
-    expect(parts.join('')).toBe(renderEvents(answer, hasUsage))
-    const cut = accumulate(events.begin(), events.end({ ...answer, endedBy: 'length' }))
-    expect(cut.answer()?.choices[0]!.finish_reason).toBe('length')
   })
 
   it('is null for more tool calls than an answer can have', () => {

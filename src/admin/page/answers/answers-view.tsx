@@ -44,16 +44,14 @@ const noAnswer = ({ query }: ShownAnswer): string =>
 
 /** Green is an answer that agrees and is given, red one that is wrong: worst where a client would get it. */
 const badgesOf = (answer: ShownAnswer): [Tone, string][] => {
-  const { row, foundLate, agrees, isAboveThreshold } = answer
+  const { row, agrees, isAboveThreshold } = answer
   if (row.deferred !== null) return [['plain', `always left to the upstream: ${row.deferred}`]]
-  const judged: [Tone, string] = agrees
-    ? ['good', 'agrees']
-    : ['bad', foundLate === null ? 'disagrees' : `found after its beginning: ${foundLate}`]
+  const judged: [Tone, string] = agrees ? ['good', 'agrees'] : ['bad', 'disagrees']
   if (isAboveThreshold === null) return [judged]
   if (!isAboveThreshold) return [judged, ['plain', 'below the threshold']]
   return agrees
     ? [['good', 'agrees: a client would get it']]
-    : [['bad', 'wrong, and a client would get it'], ...(foundLate === null ? [] : [judged])]
+    : [['bad', 'wrong, and a client would get it']]
 }
 
 const Badges = (answer: ShownAnswer) => (

@@ -20,7 +20,7 @@ import { Actions } from './decisions/actions.tsx'
 import { addDecisions } from './decisions/decide.ts'
 import { Head, PromiseFigures } from './head.tsx'
 import { History } from './history.tsx'
-import { EarlyCount, JudgeFigures, JudgePromise } from './judge.tsx'
+import { JudgeFigures, JudgePromise } from './judge.tsx'
 import {
   addLaterParts,
   LaterParts,
@@ -47,7 +47,7 @@ interface CardProps extends PartProps {
 
 /** What a person decides by, and the decisions: all of it on one screen. */
 const Card = ({ facts, rollout, formToken, open }: CardProps) => {
-  const { row, model, mistakes, money, judged, early } = facts
+  const { row, model, mistakes, money, judged } = facts
   return (
     <div class="card">
       <Live id="head">
@@ -60,7 +60,6 @@ const Card = ({ facts, rollout, formToken, open }: CardProps) => {
         <MoneyPlace row={row} money={money} />
       </div>
       <Live id="judge">{judged !== null && <JudgePromise judged={judged} />}</Live>
-      <Live id="early">{early !== null && <EarlyCount early={early} />}</Live>
       <Live id="decisions">
         <Actions {...facts} rollout={rollout} formToken={formToken} open={open} />
       </Live>

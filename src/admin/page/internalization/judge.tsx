@@ -1,7 +1,6 @@
 /** Who vouches for a judged internalization: the promise in words, the judge's figures, and people's. */
 import { whyNotWatched, type Admission } from '../../../core/judge/admission.ts'
 import type { PeopleFigures } from '../../../core/judge/people.ts'
-import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { judgeCostText, lostAuditsText } from '../../../lifecycle/read-judge.ts'
 import type { Judged } from '../../../views/internalization.ts'
 import { Badge, Figures, Notice, type FigureProps } from '../parts/figures.tsx'
@@ -9,13 +8,6 @@ import type { Tone } from '../../../views/facts.ts'
 import { percent, usd, whole } from '../../../core/figure-text.ts'
 import { numbers, Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
-
-/** How many answers were sent before their end was known; in amber where a fault was found in one. */
-export const EarlyCount = ({ early }: { early: EarlyAnswers }) => {
-  const text = earlyText(early)
-  if (text === null) return null
-  return early.faults > 0 ? <Notice tone="waits">{text}</Notice> : <p>{text}</p>
-}
 
 /** Why audits do not count, in amber, and the promise. */
 export const JudgePromise = ({ judged: { says, audits } }: { judged: Judged }) => (

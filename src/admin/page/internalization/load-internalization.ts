@@ -9,12 +9,7 @@ import {
 import type { JudgeProgress, StageProgress } from '../../../core/internalization/stage-progress.ts'
 import type { Template } from '../../../core/template/template.ts'
 import { shownPairs } from '../../../lifecycle/ratings/rating.ts'
-import type { EarlyAnswers } from '../../../core/route/early.ts'
-import {
-  readEarlyAnswers,
-  readRolloutReport,
-  type RolloutReport,
-} from '../../../lifecycle/rollout-report.ts'
+import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
 import { unexplainedAnswers, type UnexplainedAnswer } from '../../../lifecycle/logged-texts.ts'
 import type { Store } from '../../../store/store.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -42,7 +37,6 @@ export interface InternalizationFacts {
   /** null where equality decides */
   judged: Judged | null
   /** null where answers are held back until their end */
-  early: EarlyAnswers | null
   /** null before it was live */
   report: RolloutReport | null
   feedback: FeedbackCounts | null
@@ -119,7 +113,6 @@ export const loadInternalization = async (
     history: await store.internalizations.history(row.id),
     progress: await readProgress(store, row),
     judged: await readJudged(store, row),
-    early: await readEarlyAnswers(store, row),
     report,
     feedback: lora === null ? null : await store.feedback.counts(lora),
     mistakes: await readMistakes(deps, row, report),

@@ -187,18 +187,13 @@ const chargeText = ({ record, chargeUsd }: LoadedRecord): string => {
   return chargeUsd === null ? 'not known' : usd(chargeUsd)
 }
 
-const streamText = ({ streamed, route }: StoredRecord): string | undefined => {
-  if (route?.streamedEarly === true) return 'streamed before its end was known'
-  return streamed ? 'streamed' : undefined
-}
-
 const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
   const { record } = loaded
   const { at, model, tenant, status, durationMs, firstByteMs, templateVersion } = record
   return [
     { name: 'Time (UTC)', value: <Time at={at} /> },
     { name: 'Model', value: <Line text={model} chars={60} /> },
-    { name: 'Status', value: String(status), note: streamText(record) },
+    { name: 'Status', value: String(status), note: record.streamed ? 'streamed' : undefined },
     {
       name: 'Duration',
       value: milliseconds(durationMs),

@@ -20,7 +20,6 @@ import {
   rolloutReports,
   type RolloutReport,
 } from '../../../lifecycle/rollout-report.ts'
-import { earlyText, type EarlyAnswers } from '../../../core/route/early.ts'
 import { unexplainedAnswers } from '../../../lifecycle/logged-texts.ts'
 import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
 import { cacheText } from '../../scan/words.ts'
@@ -126,11 +125,6 @@ const newestForm = async (store: Store, rows: Internalization[]): Promise<ShownF
   const form = newest?.plan?.form
   if (newest === undefined || form === undefined) return null
   return { ...form, unexplained: await unexplainedAnswers(store, newest) }
-}
-
-const earlyTexts = (early: EarlyAnswers | null): string[] => {
-  const text = early && earlyText(early)
-  return text === null ? [] : [text]
 }
 
 const internalizationsText = (
@@ -277,7 +271,6 @@ const render = ({
     fields.length > 0 && fieldRulesText(fields),
     internalizationsText(internalizations, rollouts, form),
     judged !== null && judgedText(judged, judged.spentUsd),
-    ...earlyTexts(newest?.early ?? null),
     ...histories.map(historyText),
     ...nextStep(titles.id(template.version), internalizations, rollouts),
   ]).join('\n\n')

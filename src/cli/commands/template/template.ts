@@ -20,11 +20,10 @@ interface ExamplesOptions extends OutputOptions {
 
 const DELETED = '(the record was deleted)'
 
-const givenText = ({ deferred, foundLate, isAboveThreshold }: HeldOutExample): string => {
+const givenText = ({ deferred, isAboveThreshold }: HeldOutExample): string => {
   if (deferred !== null) return `no: ${deferred}`
   if (isAboveThreshold === null) return 'no threshold passed the gate'
-  if (!isAboveThreshold) return 'no: below the threshold'
-  return foundLate === null ? 'yes' : `yes, where it is streamed; then found: ${foundLate}`
+  return isAboveThreshold ? 'yes' : 'no: below the threshold'
 }
 
 const blockOf = (example: HeldOutExample): string =>

@@ -4,12 +4,12 @@
  */
 import { dayOf } from '../../../core/days.ts'
 import { lookUpNumbers } from '../../../core/log/record-filter.ts'
-import { earlyCounts, totalsOf } from '../../log/counts.ts'
+import { totalsOf } from '../../log/counts.ts'
 import type { Dictionaries, Dictionary, Form } from '../../log/dictionaries.ts'
 import { headText } from '../../log/read-page.ts'
 import type { RecordBytes } from '../../log/record-bytes.ts'
 import type { CommonConnection, Sql, SqlValue } from '../connection.ts'
-import { addToRevision, addTotals, addTraffic } from '../counters.ts'
+import { addTotals, addTraffic } from '../counters.ts'
 import { insertRows, oneRow } from '../rows.ts'
 import { addAudits } from './audits.ts'
 
@@ -165,7 +165,6 @@ const append = async (
   const written = placed.map(({ record }) => record)
   const heads = written.map(({ head }) => head)
   await addTotals(sql, totalsOf(heads))
-  for (const [name, count] of earlyCounts(heads)) await addToRevision(sql, name, count)
   await addTraffic(sql, written)
   await addAudits(sql, heads)
   return written

@@ -21,7 +21,7 @@ import {
 } from '../../log/search.ts'
 import type { RecordQuery, RecordStore, SpreadQuery, SpreadRecords } from '../../store.ts'
 import type { CommonConnection, Sql, SqlValue } from '../connection.ts'
-import { addTotals, readEarlyAnswers, readTraffic } from '../counters.ts'
+import { addTotals, readTraffic } from '../counters.ts'
 import { oneRow } from '../rows.ts'
 import { bodyReader } from './bodies.ts'
 import { forget, select } from './forget.ts'
@@ -226,7 +226,6 @@ export const createRecordStore = (
         await writeSql((sql) => tagRecords(sql, chunk, version))
     },
     traffic: (from, until) => readTraffic(connection, from, until),
-    earlyAnswers: (lora) => readEarlyAnswers(connection, lora),
     prune: (before) => prune(connection, upkeep, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, upkeep.dictionaries, selection),
