@@ -78,6 +78,7 @@ const VERBS: Record<string, string> = {
   fields:
     'template <template> --field <path> sets a rule with --free, --set, --round or --written, and --remove ends it',
   examples: 'template <template> --examples shows them',
+  ratings: 'the admin page shows the pairs of the sample, and PUT /records/{id}/rating rates one',
   pause: 'promote <template> --share 0 pauses it',
   resume: 'promote <template> ends a pause',
   retire: 'rollback <template> --keep-previous-retired sends its requests to the upstream',

@@ -29,7 +29,6 @@ const GROUPS: Record<string, Verbs> = {
   'Prove:': {
     proof: async () => (await import('./commands/proof/proof.ts')).proofCommand(),
     verify: async () => (await import('./commands/proof/verify.ts')).verifyCommand(),
-    ratings: async () => (await import('./commands/proof/ratings.ts')).ratingsCommand(),
   },
   'Operate:': {
     worker: async () => (await import('./commands/worker.ts')).workerCommand(),

@@ -45,8 +45,6 @@ const VERBS = (
     ['move ID --to gpt-4o-mini', 'reads', '--requests 0'],
     ['proof ID', 'reads'],
     ['verify ID', 'none'],
-    ['ratings export ID', 'reads'],
-    ['ratings import FILE', 'reads'],
     ['keys create --name x', 'creates', '--budget-usd -1'],
     ['keys list', 'reads'],
     ['keys revoke ID', 'reads'],
@@ -55,7 +53,7 @@ const VERBS = (
   ] as [string, Verb['data'], string?][]
 ).map(([text, data, wrong]): Verb => {
   const line = text.replace('FILE', rows).split(' ')
-  const isGroup = ['models', 'ratings', 'keys', 'migrate'].includes(line[0]!)
+  const isGroup = ['models', 'keys', 'migrate'].includes(line[0]!)
   const name = line.slice(0, isGroup ? 2 : 1).join(' ')
   return { name, line, data, ...(wrong !== undefined && { wrong: wrong.split(' ') }) }
 })

@@ -5,11 +5,7 @@ import { saveAuditWait } from '../../src/lifecycle/rollout-report.ts'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { progressSnapshot } from '../../src/core/internalization/internalization.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'
-import {
-  readRatingsTable,
-  rateAll,
-  ratingsTable,
-} from '../../src/lifecycle/ratings/ratings-table.ts'
+import { ratePair, samplePairs } from '../../src/lifecycle/ratings/rating.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import { judgeUsd } from '../../src/savings/model-proof.ts'
 import { saveJsonSnapshot } from '../../src/store/json-snapshot.ts'
@@ -57,10 +53,8 @@ const judged = async () => (await read()).judge
 
 const lost = (reason: string): Partial<Pair> => ({ outcome: 'unusable', reason, answer: '' })
 
-const tableOf = async () => {
-  const row = await page.store.internalizations.get('a')
-  return ratingsTable(page.store, row!, 'blind')
-}
+const sample = async () =>
+  samplePairs(page.store, (await page.store.internalizations.get('a'))!, 300, SECRET.secret)
 
 const audits = (bad: number) =>
   Array.from({ length: 301 }, (_, i): Partial<Pair> => ({
@@ -181,7 +175,7 @@ describe('a live route of written answers', () => {
   })
 })
 
-describe('a table of ratings', () => {
+describe('what people say of the sample', () => {
   it.each([
     [
       8,
@@ -189,52 +183,20 @@ describe('a table of ratings', () => {
       /^People: 8 of 300 answers that people rated blind are bad, so at most 5 % of all/,
     ],
     [9, 'not-proved', /^Nothing is claimed about people: 9 of 300/],
-  ])('goes out blind and comes in again; %i bad answers: %s', async (bad, result, says) => {
+  ])('is read with %i bad answers: %s', async (bad, result, says) => {
     await goLive(audits(bad))
-    const { table } = await tableOf()
-    expect((await tableOf()).table).toBe(table)
-    const lines = table.split('\r\n')
+    const { pairs, waiting } = await sample()
+    expect((await sample()).pairs).toEqual(pairs)
     // the sample is full before the last one
-    expect(lines).toHaveLength(302)
-    expect(lines[0]).toBe('record,question,answer_a,answer_b,right')
-    const rated = lines.map((line, at) => {
-      if (at === 0 || line === '') return line
-      const isLoraFirst = /,"reply, ""\d+""",intent_of_the_upstream,$/.test(line)
-      const upstream = isLoraFirst ? 'b' : 'a'
-      return line + (at <= bad ? upstream : 'both')
-    })
-    const ratings = readRatingsTable(rated.join('\r\n'))
-    expect(await rateAll(page.store, ratings, SECRET)).toEqual({ rated: 300, refused: [] })
+    expect([pairs.length, waiting]).toEqual([300, 300])
+    for (const [at, { recordId, answers }] of pairs.entries()) {
+      const upstream = answers!.a === 'intent_of_the_upstream' ? 'a' : 'b'
+      await ratePair(page.store, recordId!, at < bad ? upstream : 'both', SECRET)
+    }
     const { people, says: said } = (await judged()) as { people: object; says: string[] }
     expect(people).toMatchObject({ wanted: 300, rated: 300, bad, result })
     expect(said[2]).toMatch(says)
     expect(await shown()).toContain(`300 of 300 ${bad} bad`)
-    expect((await tableOf()).pairs).toBe(0)
-  })
-
-  it.each([
-    ['', /must name the columns "record" and "right"/],
-    ['record;right\n', /with commas between them/],
-    [
-      'record,right\na,maybe\n',
-      /^line 2: "right" must be a, b, both, neither or empty; nothing was rated/,
-    ],
-    ['record,right\n\na,a,b\n', /^line 3: has 3 cells, and the first line 2/],
-    ['record,right\n,a\n', /^line 2: has no record/],
-    ['record,right\nx,a\nx,b\n', /record x is rated twice/],
-    ['record,right\n"x,a\n', /^line 2: a quote is missing/],
-    [`record,right\n${'x,y\n'.repeat(20)}`, /; 10 more; nothing was rated/],
-    [`record,right\n${'x,\n'.repeat(10_001)}`, /has 10001 rows, and may have 10000/],
-  ])('is refused as a whole: %j', (table, message) => {
-    expect(() => readRatingsTable(table)).toThrow(message)
-  })
-
-  it('says which records cannot be rated, and rates the others', async () => {
-    const [id] = await goLive([{}])
-    const ratings = readRatingsTable(`right,record\nBOTH,${id}\nb,gone\n,other\n`)
-    expect(await rateAll(page.store, ratings, SECRET)).toEqual({
-      rated: 1,
-      refused: ['there is no record gone: it never existed, has expired, or was forgotten'],
-    })
+    expect((await sample()).waiting).toBe(0)
   })
 })

@@ -214,8 +214,7 @@ const Introduction = ({ path, isRevealed, isJudged, model, before, waiting }: Pa
       <p>
         A random sample of the route’s answers: {counted(waiting, 'pair')} of it{' '}
         {waiting === 1 ? 'waits' : 'wait'} for a rating. An answer is bad if the other one alone is
-        right. The judge’s evidence does not depend on these ratings.{' '}
-        <code>promptintern ratings</code> writes the sample as a table.
+        right. The judge’s evidence does not depend on these ratings.
       </p>
     )}
     {waiting === null && (

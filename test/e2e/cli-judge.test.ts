@@ -1,6 +1,4 @@
-/** People's ratings by the command line: the sample as a table, out and in, and what `show` says of it. */
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+/** Judges by the command line: who vouches for a route's written answers, what people add, and what it costs. */
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { OpenStore } from '../../src/store/store.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -29,41 +27,6 @@ beforeEach(async () => {
 afterEach(() => store.close())
 
 const run = (...words: string[]) => endHere(command, { DATA_DIR: folder }, words)
-
-const imported = (table: string) => {
-  const file = join(folder, 'ratings.csv')
-  writeFileSync(file, table)
-  return run('ratings', 'import', file)
-}
-
-it('writes the sample, rejected answers first, and reads what people say of it', async () => {
-  const ids = await addPairs(store, [{ outcome: 'agreed' }, { outcome: 'disagreed' }])
-  const { stdout: table, code } = await run('ratings', 'export', 'judged')
-  expect(code).toBe(0)
-  const [head, ...lines] = table.trim().split('\n')
-  expect(head).toBe('record,question,answer_a,answer_b,right')
-  expect(lines.map((line) => line.split(',')[0])).toEqual([ids[1], ids[0]])
-  const rated = lines.map((line, at) => line + (at === 0 ? 'neither' : 'both'))
-  expect(await imported([head, ...rated].join('\n'))).toMatchObject({
-    code: 0,
-    stdout: '2 pairs rated\n',
-  })
-  const all = await store.pairs.rated(0, 10)
-  expect(all.map(({ rating }) => rating)).toEqual(['both', 'neither'])
-  const again = await run('ratings', 'export', 'judged')
-  expect(again.code).not.toBe(0)
-  expect(again.stderr).toContain('there is no pair to rate: none waits')
-})
-
-it('rates nothing where a row is wrong', async () => {
-  const [id] = await addPairs(store, [{}])
-  const { code, stderr } = await imported(`record,right\n${id},both\nother,A and B\n`)
-  expect(code).not.toBe(0)
-  expect(stderr).toContain(
-    'line 3: "right" must be a, b, both, neither or empty; nothing was rated'
-  )
-  expect(await store.pairs.rated(0, 10)).toEqual([])
-})
 
 it('says in show who vouches for the answers, and what is not claimed', async () => {
   await addPairs(store, [{ outcome: 'unusable', reason: 'no-second', answer: '' }])
