@@ -118,10 +118,14 @@ const RULES: Record<string, Rule> = {
     node: ['node:util'],
   },
   'src/store/sqlite': { ...STORE, packages: ['drizzle-orm', '@libsql/client'] },
-  'src/store/postgres': { ...STORE, packages: ['drizzle-orm', 'pg'] },
+  'src/store/postgres': {
+    ...STORE,
+    ours: [...STORE.ours, 'src/config/database-url.ts'],
+    packages: ['drizzle-orm', 'pg'],
+  },
   // the one place that knows both databases
   'src/store/move': {
-    ours: ['src/store', 'src/core', 'src/errors.ts'],
+    ours: ['src/store', 'src/core', 'src/errors.ts', 'src/config/database-url.ts'],
     packages: ['drizzle-orm'],
     node: DIGEST,
   },

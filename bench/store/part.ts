@@ -1,5 +1,5 @@
 /** What the parts of the store benchmark have in common. */
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import type { Build } from '../../test/kit/process/build.ts'
 import type { Figures } from '../../test/kit/report.ts'
 
@@ -17,7 +17,7 @@ export interface Settings {
 
 export interface PartDatabase {
   url: string
-  server: ServerOptions
+  server: DatabaseServer
 }
 
 export interface Bench {

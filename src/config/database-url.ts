@@ -12,6 +12,7 @@ export interface DatabaseServer {
   user: string | null
   /** null: PGPASSWORD or ~/.pgpass */
   password: string | null
+  /** `verify-ca` takes a certificate of any host */
   tls: 'disable' | 'verify-ca' | 'verify-full'
   /** file of trusted certificates, PEM; null: those of Node */
   caFile: string | null

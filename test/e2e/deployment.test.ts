@@ -20,7 +20,7 @@ import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstr
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
 import { createDatabase, describePostgres, execute, testServer } from '../kit/postgres/postgres.ts'
 import { PASSWORD, USER } from '../kit/postgres/postgres-process.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { sharedFolder } from '../kit/temporary-folder.ts'
 
 interface Service {
@@ -183,7 +183,7 @@ const isHealthy = async (name: string, port: number): Promise<boolean> => {
 describePostgres('the services of compose.yaml', () => {
   const folder = sharedFolder()
   const children: ChildProcess[] = []
-  let database: ServerOptions
+  let database: DatabaseServer
   let databaseUrl: string
   let upstream: ChatUpstream
   let ports: number[]

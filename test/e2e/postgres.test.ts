@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { untilState } from '../kit/process/internalizations.ts'
 import type { ProxyProcess } from '../kit/process/proxy-process.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { runCli, startServer } from '../kit/process/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../kit/upstream/chat-upstream.ts'
 import { COLOURS, PROMPT } from '../kit/records/paint-orders.ts'
@@ -33,7 +33,7 @@ const shelfOf = (text: string): string => COLOURS.find((colour) => text.includes
 
 describePostgres('the server on PostgreSQL', () => {
   const dataDir = sharedFolder()
-  let database: ServerOptions
+  let database: DatabaseServer
   let env: Record<string, string>
   let upstream: ChatUpstream
   let proxy: ProxyProcess

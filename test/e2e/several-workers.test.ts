@@ -19,7 +19,7 @@ import { orderOf, shelfOf } from '../kit/traffic/shelf-orders.ts'
 import { startProxy, type ProxyProcess } from '../kit/process/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../kit/upstream/replay-upstream.ts'
 import { sendAll } from '../kit/traffic/send-all.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { CLI } from '../kit/process/built.ts'
 import {
   createDatabase,
@@ -43,7 +43,7 @@ interface Held {
 describePostgres('two workers', () => {
   const folder = sharedFolder()
   const workers: ChildProcess[] = []
-  let database: ServerOptions
+  let database: DatabaseServer
   let env: Record<string, string>
   let upstream: ReplayUpstream
   let engine: Awaited<ReturnType<typeof startFakeEngine>>

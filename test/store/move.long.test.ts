@@ -6,7 +6,7 @@ import { createClient } from '@libsql/client/sqlite3'
 import { expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { moveStore, type MoveReport } from '../../src/store/move/move.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { databasePath } from '../../src/store/sqlite/base/database-path.ts'
 import type { OpenStore } from '../../src/store/store.ts'
@@ -20,7 +20,7 @@ interface Fixtures {
   /** with a filled database that nothing has open */
   from: string
   /** an empty database */
-  server: ServerOptions
+  server: DatabaseServer
 }
 
 const filled = async (dataDir: string): Promise<void> => {
@@ -46,11 +46,11 @@ const it = base.extend<Fixtures>({
   server: async ({}, use) => use(await createDatabase()),
 })
 
-const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
+const open = (server: DatabaseServer): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const move = async (
   from: string,
-  server: ServerOptions,
+  server: DatabaseServer,
   options: { verifyOnly?: boolean; onProgress?: () => void } = {}
 ): Promise<MoveReport> => {
   try {

@@ -11,7 +11,7 @@ import { economicsSettings } from '../../src/config/config-files.ts'
 import { groupBy } from '../../src/core/group-by.ts'
 import { seededRandom } from '../../src/random.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore } from '../../src/store/store.ts'
 import { openPage, TOKEN, type Page } from '../page/harness.ts'
@@ -104,7 +104,7 @@ const MORE = [
 ].map((path) => ({ name: `/admin${path}`, path: () => path }))
 
 describePostgres('the queries of the pages', () => {
-  let server: ServerOptions
+  let server: DatabaseServer
   let store: OpenStore
   let page: Page
   let client: Client

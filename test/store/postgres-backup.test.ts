@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../kit/store/days.ts'
@@ -26,15 +26,15 @@ import { AT_ONCE } from '../kit/records/rollout.ts'
 
 const run = promisify(execFile)
 
-const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
+const open = (server: DatabaseServer): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
-const placeOf = ({ host, port, user }: ServerOptions): string[] => [
+const placeOf = ({ host, port, user }: DatabaseServer): string[] => [
   `--host=${host}`,
   `--port=${port}`,
   `--username=${user}`,
 ]
 
-const dump = (database: ServerOptions, file: string): Promise<unknown> =>
+const dump = (database: DatabaseServer, file: string): Promise<unknown> =>
   run(programOf('pg_dump'), [
     ...placeOf(database),
     '--format=custom',
@@ -43,7 +43,7 @@ const dump = (database: ServerOptions, file: string): Promise<unknown> =>
     database.database,
   ])
 
-const restore = (database: ServerOptions, file: string): Promise<unknown> =>
+const restore = (database: DatabaseServer, file: string): Promise<unknown> =>
   run(programOf('pg_restore'), [
     ...placeOf(database),
     '--no-owner',

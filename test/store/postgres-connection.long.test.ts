@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
@@ -19,14 +19,14 @@ const COMMIT = 'commit\0'
 
 interface Fixtures {
   /** of the test file, over the socket */
-  database: ServerOptions
+  database: DatabaseServer
   gate: TcpGate
   /** through the gate */
-  server: ServerOptions
+  server: DatabaseServer
   store: OpenStore
 }
 
-const openIn = (server: ServerOptions): Promise<OpenStore> =>
+const openIn = (server: DatabaseServer): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 })
 
 const it = base.extend<Fixtures>({

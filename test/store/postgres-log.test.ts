@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, RecordQuery, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../kit/store/days.ts'
@@ -17,14 +17,14 @@ import { startPooler, WHY_NO_POOLER } from '../kit/postgres/pgbouncer.ts'
 import { connect, describePostgres, emptyDatabase, execute } from '../kit/postgres/postgres.ts'
 
 interface Fixtures {
-  server: ServerOptions
+  server: DatabaseServer
   /** a proxy's store */
   store: OpenStore
   /** another proxy's */
   other: OpenStore
 }
 
-const openIn = (server: ServerOptions): Promise<OpenStore> =>
+const openIn = (server: DatabaseServer): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 4 })
 
 const it = base.extend<Fixtures>({

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { kindOf, knownMigrations } from '../../src/store/postgres/base/migrations.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleRecord } from '../kit/records/examples.ts'
@@ -19,7 +19,7 @@ import { connect, createDatabase, describePostgres, execute } from '../kit/postg
 const FOLDER = fileURLToPath(new URL('../../migrations/postgres', import.meta.url))
 const SLOW = fileURLToPath(new URL('../kit/store/slow-migration-process.ts', import.meta.url))
 
-const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
+const open = (server: DatabaseServer): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const append = (store: Store, ...numbers: number[]): Promise<void> =>
   store.records.append(batchOf(numbers.map((number) => exampleRecord(number))))

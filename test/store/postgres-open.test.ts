@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expect, it } from 'vitest'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
-import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../src/config/database-url.ts'
 import { openPool } from '../../src/store/postgres/base/database.ts'
 import { migrate } from '../../src/store/postgres/base/migrate.ts'
 import { knownMigrations } from '../../src/store/postgres/base/migrations.ts'
@@ -21,7 +21,7 @@ import {
 } from '../kit/postgres/postgres.ts'
 import { PASSWORD } from '../kit/postgres/postgres-process.ts'
 
-const open = (server: ServerOptions): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
+const open = (server: DatabaseServer): Promise<OpenStore> => openLocalStore({ server, poolSize: 2 })
 
 const openUrl = (url: string): Promise<OpenStore> => {
   const parsed = parseDatabaseUrl(url)

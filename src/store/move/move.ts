@@ -14,7 +14,8 @@ import { oneRow } from '../common/rows.ts'
 import { openPool, type Connection, type Transaction } from '../postgres/base/database.ts'
 import { migrate, MIGRATION_LOCK, MOVE_TABLE } from '../postgres/base/migrate.ts'
 import { SCHEMA_NAME, tables as targetTables } from '../postgres/base/schema.ts'
-import { placeOf, type ServerOptions } from '../postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../config/database-url.ts'
+import { placeOf } from '../postgres/base/server-options.ts'
 import {
   openDatabase,
   type Connection as SourceConnection,
@@ -26,7 +27,7 @@ import { tables as sourceTables } from '../sqlite/base/schema.ts'
 export interface MoveOptions {
   /** data directory with the SQLite database */
   from: string
-  server: ServerOptions
+  server: DatabaseServer
   /** true: nothing is copied */
   verifyOnly?: boolean
   /** @param done of all rows of the step */

@@ -5,10 +5,11 @@ import type { OpenStore } from '../store.ts'
 import { commonOf } from './base/common.ts'
 import { openPool, type Connection } from './base/database.ts'
 import { migrate } from './base/migrate.ts'
-import { placeOf, type ServerOptions } from './base/server-options.ts'
+import type { DatabaseServer } from '../../config/database-url.ts'
+import { placeOf } from './base/server-options.ts'
 
 export interface LocalOptions extends CaptureOptions {
-  server: ServerOptions
+  server: DatabaseServer
   /** connections at most */
   poolSize: number
   /** only reads, also from a standby; nothing is migrated */

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 import { freePort } from '../process/free-port.ts'
 import { unprivileged, USER, WHY_NO_SERVER } from './postgres-process.ts'
 
@@ -29,8 +29,8 @@ const isOpen = (port: number): Promise<boolean> =>
 
 /** @returns the database behind the pooler */
 export const startPooler = async (
-  server: ServerOptions
-): Promise<{ server: ServerOptions; stop: () => void }> => {
+  server: DatabaseServer
+): Promise<{ server: DatabaseServer; stop: () => void }> => {
   const folder = mkdtempSync(join(tmpdir(), 'pgbouncer-'))
   const port = await freePort()
   const users = join(folder, 'users')

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inject } from 'vitest'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 import { execute } from './postgres.ts'
 import { freePort } from '../process/free-port.ts'
 import {
@@ -26,7 +26,7 @@ export interface Node {
   /** over TCP, with a password */
   host: Target
   /** over the socket, for the test itself */
-  admin: ServerOptions
+  admin: DatabaseServer
   stop: (signal: 'SIGQUIT' | 'SIGKILL') => Promise<void>
   start: () => Promise<void>
   remove: () => Promise<void>
@@ -69,7 +69,7 @@ export const startStandby = async ({ admin }: Node): Promise<Standby> => {
 }
 
 /** A client of the nodes. */
-export const serverOf = ({ host, port }: Target): ServerOptions => ({
+export const serverOf = ({ host, port }: Target): DatabaseServer => ({
   host,
   port,
   database: DATABASE,

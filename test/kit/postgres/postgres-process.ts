@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 import { freePort } from '../process/free-port.ts'
 import { UNTRUSTED } from './untrusted-certificate.ts'
 
@@ -56,7 +56,7 @@ export interface Server {
 }
 
 /** Of a database, over the socket. */
-export const optionsOf = ({ folder, port }: Server, database: string): ServerOptions => ({
+export const optionsOf = ({ folder, port }: Server, database: string): DatabaseServer => ({
   host: folder,
   port,
   database,

@@ -1,7 +1,7 @@
 /** Databases on the run's PostgreSQL: one of a test file, emptied between its tests. */
 import { Client } from 'pg'
 import { describe, inject } from 'vitest'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 import {
   optionsOf,
   PASSWORD,
@@ -26,7 +26,7 @@ export const testServer = (): Promise<Server> => {
 export const urlOf = ({ port }: Server, database: string): string =>
   `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/${database}`
 
-export const connect = async (options: ServerOptions): Promise<Client> => {
+export const connect = async (options: DatabaseServer): Promise<Client> => {
   const { host, port, database, user } = options
   const client = new Client({ host, port, database, user: user!, ssl: false })
   await client.connect()
@@ -35,7 +35,7 @@ export const connect = async (options: ServerOptions): Promise<Client> => {
 
 /** @returns what the statement returned */
 export const execute = async (
-  options: ServerOptions,
+  options: DatabaseServer,
   statement: string
 ): Promise<Record<string, unknown>[]> => {
   const client = await connect(options)
@@ -49,7 +49,7 @@ export const execute = async (
 let created = 0
 
 /** @param suffix of `create database` */
-export const createDatabase = async (suffix = ''): Promise<ServerOptions> => {
+export const createDatabase = async (suffix = ''): Promise<DatabaseServer> => {
   const server = await testServer()
   const name = `test_${process.pid}_${++created}`
   await execute(optionsOf(server, 'postgres'), `create database ${name} ${suffix}`)
@@ -74,10 +74,10 @@ const EMPTY = `do $$
     loop execute 'alter sequence ' || found.name || ' restart'; end loop;
   end $$`
 
-let ofFile: Promise<ServerOptions> | null = null
+let ofFile: Promise<DatabaseServer> | null = null
 
 /** The test file's database, empty. */
-export const emptyDatabase = async (): Promise<ServerOptions> => {
+export const emptyDatabase = async (): Promise<DatabaseServer> => {
   const options = await (ofFile ??= createDatabase())
   await execute(options, EMPTY)
   return options

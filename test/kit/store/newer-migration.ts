@@ -2,7 +2,7 @@
 import { openPool } from '../../../src/store/postgres/base/database.ts'
 import { migrate } from '../../../src/store/postgres/base/migrate.ts'
 import { knownMigrations, type Migration } from '../../../src/store/postgres/base/migrations.ts'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 
 /** Everything that an additive migration may do, to every table. */
 const ADDITIVE = `do $$
@@ -31,7 +31,7 @@ export const nextMigration = (
 
 /** As a program of the next version does when it starts. */
 export const upgrade = async (
-  server: ServerOptions,
+  server: DatabaseServer,
   next: Migration = nextMigration()
 ): Promise<void> => {
   const connection = openPool(server, 1)

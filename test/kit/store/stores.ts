@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, it as base, type TestAPI } from 'vitest'
 import type { RedactOptions } from '../../../src/core/log/redact.ts'
-import type { ServerOptions } from '../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../src/config/database-url.ts'
 import { openLocalStore as openPostgres } from '../../../src/store/postgres/local.ts'
 import { databasePath } from '../../../src/store/sqlite/base/database-path.ts'
 import { openLocalStore as openSqlite } from '../../../src/store/sqlite/local.ts'
@@ -76,7 +76,7 @@ const sqliteTests = testsOf(async (use) => {
 })
 
 /** Of a column of any type; bytes are written as hexadecimal digits. */
-const holds = async (server: ServerOptions, text: string): Promise<boolean> => {
+const holds = async (server: DatabaseServer, text: string): Promise<boolean> => {
   const client = await connect(server)
   try {
     const { rows: tables } = await client.query<{ name: string }>(
@@ -98,7 +98,7 @@ const holds = async (server: ServerOptions, text: string): Promise<boolean> => {
 }
 
 /** @param prepare what happened to the database before this program opens it */
-const postgresTests = (prepare: (server: ServerOptions) => Promise<void>): StoreTests =>
+const postgresTests = (prepare: (server: DatabaseServer) => Promise<void>): StoreTests =>
   testsOf(async (use) => {
     const server = await emptyDatabase()
     await prepare(server)

@@ -8,7 +8,8 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { codeOf, isOfServer, storeError } from './errors.ts'
-import { placeOf, type ServerOptions } from './server-options.ts'
+import type { DatabaseServer } from '../../../config/database-url.ts'
+import { placeOf } from './server-options.ts'
 import { openServerPool } from './server-pool.ts'
 
 /** The query builder, and as `$client` what runs plain SQL. */
@@ -111,7 +112,7 @@ const alone = async (pool: Pool, sql: string): Promise<void> => {
 const CONNECT_MS = 10_000
 
 /** Connects with the first call. @param poolSize connections at most @param writes false: a standby is enough */
-export const openPool = (server: ServerOptions, poolSize: number, writes = true): Connection => {
+export const openPool = (server: DatabaseServer, poolSize: number, writes = true): Connection => {
   const place = placeOf(server)
   const { use, hasConnected, close } = openServerPool(server, {
     size: poolSize,

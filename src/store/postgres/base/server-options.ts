@@ -2,26 +2,10 @@
 import { readFileSync } from 'node:fs'
 import type { ClientConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
-
-export interface ServerOptions {
-  /** a name, an address, or the folder of a Unix socket */
-  host: string
-  port: number
-  database: string
-  /** null: the user of the process */
-  user: string | null
-  /** null: PGPASSWORD or ~/.pgpass */
-  password: string | null
-  /** `verify-ca` takes a certificate of any host */
-  tls: 'disable' | 'verify-ca' | 'verify-full'
-  /** file of the certificates that are trusted, PEM; null: those of Node */
-  caFile: string | null
-  /** binds the password's proof to the connection, where the server offers it */
-  bindsChannel: boolean
-}
+import type { DatabaseServer } from '../../../config/database-url.ts'
 
 /** For messages: nothing of it is secret. */
-export const placeOf = ({ host, port, database }: ServerOptions): string =>
+export const placeOf = ({ host, port, database }: DatabaseServer): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}/${database}`
 
 const readCa = (path: string): string => {
@@ -37,7 +21,7 @@ const readCa = (path: string): string => {
 }
 
 /** @throws AppError `invalid-config` when the file of certificates cannot be read */
-export const connectionOf = (server: ServerOptions): ClientConfig => {
+export const connectionOf = (server: DatabaseServer): ClientConfig => {
   const { host, port, database, user, password, tls, caFile, bindsChannel } = server
   return {
     host,

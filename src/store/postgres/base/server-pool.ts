@@ -14,7 +14,8 @@ import {
 } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { isLost, READ_ONLY, storeError } from './errors.ts'
-import { connectionOf, placeOf, type ServerOptions } from './server-options.ts'
+import type { DatabaseServer } from '../../../config/database-url.ts'
+import { connectionOf, placeOf } from './server-options.ts'
 
 export interface PoolOptions {
   /** connections at most */
@@ -77,7 +78,7 @@ const writableCheck =
     throw new ReadOnly('store-unavailable', `database ${place}: ${READ_ONLY}`)
   }
 
-const openConnections = (server: ServerOptions, options: PoolOptions): Opened => {
+const openConnections = (server: DatabaseServer, options: PoolOptions): Opened => {
   const clients = new Set<PoolClient>()
   const { connectMs } = options
   const config = {
@@ -149,7 +150,7 @@ const watch = (opened: Opened): (() => void) => {
 }
 
 /** Connects with the first call. */
-export const openServerPool = (server: ServerOptions, options: PoolOptions): ServerPool => {
+export const openServerPool = (server: DatabaseServer, options: PoolOptions): ServerPool => {
   let opened: Opened | null = null
   let opening: Promise<Opened> | null = null
   let hasConnected = false

@@ -6,7 +6,7 @@ import { DAY_MS } from '../../../../src/core/days.ts'
 import type { Pair } from '../../../../src/core/rollout/pair.ts'
 import { commonOf } from '../../../../src/store/postgres/base/common.ts'
 import { openPool, type Connection } from '../../../../src/store/postgres/base/database.ts'
-import type { ServerOptions } from '../../../../src/store/postgres/base/server-options.ts'
+import type { DatabaseServer } from '../../../../src/config/database-url.ts'
 import { openLocalStore } from '../../../../src/store/postgres/local.ts'
 import type { Store, WaitingAudit } from '../../../../src/store/store.ts'
 import { saveRolloutReport } from '../../../../src/lifecycle/rollout-report.ts'
@@ -28,7 +28,7 @@ const FEEDBACK_A_DAY = 3
 const AUDITS_AT_ONCE = 10_000
 
 export interface FillOptions {
-  server: ServerOptions
+  server: DatabaseServer
   /** in all, or some more */
   records: number
   days: number
