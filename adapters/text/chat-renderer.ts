@@ -32,20 +32,6 @@ export interface RenderedRow {
   completionIds: number[]
 }
 
-export interface ChatRenderer {
-  /** @throws AppError `invalid-request` for messages that the template or this engine cannot render */
-  render(messages: readonly ChatMessage[], options: RenderOptions): { text: string; ids: number[] }
-  /**
-   * A training row with the ids that serving has: the prompt is rendered as by `render` with a
-   * generation prompt, and the completion is the rest that the template writes.
-   * @throws AppError `invalid-request` when the row's last message is not the assistant's, or the
-   * template renders an answered conversation differently from an open one
-   */
-  renderRow(row: TrainingRow, options: { defaultSystem: boolean }): RenderedRow
-  /** sha256 of the template's text */
-  templateHash: string
-}
-
 /** Cuts after the token that ends the message; without such a token, adds the first of `eosIds`. */
 const endMessage = (ids: number[], eosIds: number[]): number[] => {
   const end = ids.findIndex((id) => eosIds.includes(id))
@@ -60,18 +46,26 @@ export const createChatRenderer = (
   source: string,
   tokens: TemplateTokens,
   tokenizer: TextTokenizer
-): ChatRenderer => {
+) => {
   const template = createChatTemplate(source, tokens, [...tokenizer.controlIds.keys()])
   return {
+    /** sha256 of the template's text */
     templateHash: createHash('sha256').update(source).digest('hex'),
-    render: (messages, options) => {
+    /** @throws AppError `invalid-request` for messages that the template cannot render */
+    render: (messages: readonly ChatMessage[], options: RenderOptions) => {
       const { text, guard } = template.render(messages, options)
       return {
         text: text.replaceAll(guard, ''),
         ids: tokenizer.encode(text, { special: true, guard }),
       }
     },
-    renderRow: (row, options) => {
+    /**
+     * A training row with the ids that serving has: the prompt is rendered as by `render` with a
+     * generation prompt, and the completion is the rest that the template writes.
+     * @throws AppError `invalid-request` when the row's last message is not the assistant's, or the
+     * template renders an answered conversation differently from an open one
+     */
+    renderRow: (row: TrainingRow, options: Pick<RenderOptions, 'defaultSystem'>): RenderedRow => {
       const { prompt, completion, guard } = template.renderAnswered(row.messages, options)
       // encoded separately, because in serving the answer begins with a new token after the prompt
       const answer = tokenizer.encode(completion, { special: true, guard, continues: true })
@@ -82,3 +76,5 @@ export const createChatRenderer = (
     },
   }
 }
+
+export type ChatRenderer = ReturnType<typeof createChatRenderer>

@@ -9,6 +9,7 @@
 import { Template } from '@huggingface/jinja'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { contentOf } from '../../src/openai/message-text.ts'
 
 export interface RenderOptions {
   addGenerationPrompt: boolean
@@ -21,59 +22,19 @@ export type TemplateTokens = Partial<
   Record<'bos_token' | 'eos_token' | 'unk_token' | 'pad_token', string>
 >
 
-/** Text with the guard character still in it. */
-export interface GuardedText {
-  text: string
-  guard: string
-}
-
-export interface ChatTemplate {
-  /** @throws AppError `invalid-request` for messages that cannot be rendered */
-  render(messages: readonly ChatMessage[], options: RenderOptions): GuardedText
-  /**
-   * The open conversation as in serving, and the text that the template writes for the answer after
-   * a question. Some templates change the messages before an answer: Mistral 0.3 writes the system
-   * message into the last message only.
-   * @throws AppError `invalid-request` when the template changes a question once it is answered
-   */
-  renderAnswered(
-    messages: readonly ChatMessage[],
-    options: { defaultSystem: boolean }
-  ): { prompt: string; completion: string; guard: string }
-}
-
 interface PlainMessage {
   role: string
   content: string
-  name?: string
 }
 
-const contentText = (message: ChatMessage): string => {
-  const { content } = message
-  if (typeof content === 'string') return content
-  if (content === null || content === undefined) return ''
-  return content
-    .map((part) => {
-      if (part.type === 'text' && typeof part.text === 'string') return part.text
-      throw new AppError(
-        'invalid-request',
-        `this model reads text only, not ${part.type} content`,
-        {
-          param: 'messages',
-        }
-      )
-    })
-    .join('')
-}
+/** Messages that reach a backend are checked: their contents are texts, and none calls a tool. */
+const plainMessage = (message: ChatMessage): PlainMessage => ({
+  role: message.role,
+  content: contentOf(message),
+})
 
-const plainMessage = (message: ChatMessage): PlainMessage => {
-  if (message.tool_calls?.length || message.role === 'tool')
-    throw new AppError('invalid-request', 'this model does not support tool calls', {
-      param: 'messages',
-    })
-  const plain = { role: message.role, content: contentText(message) }
-  return message.name === undefined ? plain : { ...plain, name: message.name }
-}
+const refused = (message: string, cause?: unknown): AppError =>
+  new AppError('invalid-request', message, { cause, param: 'messages' })
 
 /** The first private-use character that no text contains. */
 const freeCharacter = (texts: string[]): string => {
@@ -81,13 +42,7 @@ const freeCharacter = (texts: string[]): string => {
     const character = String.fromCharCode(code)
     if (!texts.some((text) => text.includes(character))) return character
   }
-  throw new AppError(
-    'invalid-request',
-    'the messages contain every private-use character, of which one must be free',
-    {
-      param: 'messages',
-    }
-  )
+  throw refused('the messages contain every private-use character, of which one must be free')
 }
 
 /** Puts `guard` into every control token in `text`, until none is left (they may overlap). */
@@ -181,27 +136,15 @@ const createGuardedRender = (
       })
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new AppError(
-        'invalid-request',
-        `the model's chat template refuses the messages: ${reason}`,
-        {
-          cause,
-          param: 'messages',
-        }
-      )
+      throw refused(`the model's chat template refuses the messages: ${reason}`, cause)
     }
   }
   const { head, block } = findDefaultSystem(renderText, tokens.bos_token ?? '')
   return (messages, options, guard) => {
-    const guarded = messages.map(
-      (message) =>
-        Object.fromEntries(
-          Object.entries(message).map(([field, text]) => [
-            field,
-            breakUp(text, controlTexts, guard),
-          ])
-        ) as unknown as PlainMessage
-    )
+    const guarded = messages.map(({ role, content }) => ({
+      role: breakUp(role, controlTexts, guard),
+      content: breakUp(content, controlTexts, guard),
+    }))
     const text = renderText(guarded, options.addGenerationPrompt)
     const keep = options.defaultSystem || OPENING_ROLES.has(messages[0]?.role ?? '')
     return keep || block === '' || !text.startsWith(head + block)
@@ -211,6 +154,7 @@ const createGuardedRender = (
 }
 
 /**
+ * Texts still have the guard character in them.
  * @param template Jinja source
  * @param tokens texts of `bos_token` and the other special tokens
  * @param controlTexts the control tokens, none empty, each longer than one character
@@ -220,28 +164,31 @@ export const createChatTemplate = (
   template: string,
   tokens: TemplateTokens,
   controlTexts: readonly string[]
-): ChatTemplate => {
+) => {
   const render = createGuardedRender(template, tokens, controlTexts)
   const guardFor = (messages: PlainMessage[]): string =>
-    freeCharacter([
-      template,
-      ...messages.flatMap((message) => Object.values<string>({ ...message })),
-    ])
+    freeCharacter([template, ...messages.flatMap(({ role, content }) => [role, content])])
 
   return {
-    render: (messages, options) => {
+    /** @throws AppError `invalid-request` for messages that cannot be rendered */
+    render: (messages: readonly ChatMessage[], options: RenderOptions) => {
       const plain = messages.map(plainMessage)
       const guard = guardFor(plain)
       return { text: render(plain, options, guard), guard }
     },
-    renderAnswered: (messages, { defaultSystem }) => {
+    /**
+     * The open conversation as in serving, and the text that the template writes for the answer after
+     * a question. Some templates change the messages before an answer: Mistral 0.3 writes the system
+     * message into the last message only.
+     * @throws AppError `invalid-request` when the template changes a question once it is answered
+     */
+    renderAnswered: (
+      messages: readonly ChatMessage[],
+      { defaultSystem }: Pick<RenderOptions, 'defaultSystem'>
+    ) => {
       const plain = messages.map(plainMessage)
       if (plain.length < 2 || plain.at(-1)!.role !== 'assistant')
-        throw new AppError(
-          'invalid-request',
-          'a training row needs a prompt and an assistant message at its end',
-          { param: 'messages' }
-        )
+        throw refused('a training row needs a prompt and an assistant message at its end')
       const guard = guardFor(plain)
       const open = { defaultSystem, addGenerationPrompt: true }
       const question = { role: 'user', content: USER_PROBE }
@@ -252,10 +199,8 @@ export const createChatTemplate = (
         guard
       )
       if (!answered.startsWith(asked))
-        throw new AppError(
-          'invalid-request',
-          'the chat template renders an answered question differently from an open one, so training would not match serving',
-          { param: 'messages' }
+        throw refused(
+          'the chat template renders an answered question differently from an open one, so training would not match serving'
         )
       const prompt = render(plain.slice(0, -1), open, guard)
       return { prompt, completion: answered.slice(asked.length), guard }

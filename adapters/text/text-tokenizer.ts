@@ -101,20 +101,6 @@ export interface EncodeOptions {
   continues?: boolean
 }
 
-export interface TextTokenizer {
-  /** No token is added at either end. */
-  encode(text: string, options: EncodeOptions): number[]
-  /** The token's bytes of UTF-8, possibly part of a character; empty for control tokens. */
-  decodeBytes(id: number): Uint8Array
-  decode(ids: readonly number[]): string
-  /** ids that end a generation */
-  eosIds: number[]
-  /** highest id + 1 */
-  vocabSize: number
-  /** control tokens by their text */
-  controlIds: ReadonlyMap<string, number>
-}
-
 const ENCODER = new TextEncoder()
 
 /** GPT-2's reversible table, character to byte: printable Latin-1 bytes stand for themselves, others from U+0100 on. */
@@ -237,7 +223,7 @@ export const createTextTokenizer = (
   json: TokenizerJson,
   control: readonly string[],
   eosIds: number[]
-): TextTokenizer => {
+) => {
   checkJson(json)
   const controlTokens = json.added_tokens.filter(
     // a single character stays text, because a guard cannot be put inside it
@@ -276,17 +262,24 @@ export const createTextTokenizer = (
   }
 
   return {
-    encode: (text, options) =>
+    /** No token is added at either end. */
+    encode: (text: string, options: EncodeOptions): number[] =>
       options.special
         ? encodeSpecial(text, options)
         : encodePlain(text, options.continues ?? false),
-    decodeBytes: (id) => vocabulary.get(id) ?? empty,
-    decode: (ids) => {
+    /** The token's bytes of UTF-8, possibly part of a character; empty for control tokens. */
+    decodeBytes: (id: number): Uint8Array => vocabulary.get(id) ?? empty,
+    decode: (ids: readonly number[]): string => {
       const text = Buffer.concat(ids.map((id) => vocabulary.get(id) ?? empty)).toString('utf8')
       return scheme !== 'never' && text.startsWith(' ') ? text.slice(1) : text
     },
+    /** ids that end a generation */
     eosIds,
+    /** highest id + 1 */
     vocabSize: [...vocabulary.keys()].reduce((highest, id) => Math.max(highest, id), -1) + 1,
+    /** control tokens by their text */
     controlIds: new Map(controlTokens.map((token) => [token.content, token.id])),
   }
 }
+
+export type TextTokenizer = ReturnType<typeof createTextTokenizer>

@@ -387,13 +387,6 @@ describe('the chat renderer', () => {
     expect(() => chat.renderRow(row, { defaultSystem: false })).toThrow(/differently/)
   })
 
-  it.each([
-    ['image content', [{ role: 'user', content: [{ type: 'image_url' }] }], /text only/],
-    ['tool calls', [{ role: 'assistant', tool_calls: [{ id: 'x' }] }], /tool calls/],
-  ])('refuses %s', (_, messages, message) => {
-    expect(() => model.chat.render(messages, open)).toThrow(message)
-  })
-
   it('refuses a row when its last message is not an answer', () => {
     expect(() => model.chat.renderRow({ messages: [user('q')] }, { defaultSystem: false })).toThrow(
       /assistant message at its end/
