@@ -214,6 +214,22 @@ const anyOf = (texts: string[]): RegExp | null =>
         'u'
       )
 
+/** Of control tokens none. */
+const bytesById = (
+  json: TokenizerJson,
+  controls: ReadonlySet<number>
+): ReadonlyMap<number, Uint8Array> => {
+  const bytesOf = bytesByVocabulary(json)
+  const inModel = Object.entries(json.model.vocab).map(
+    ([token, id]) => [id, bytesOf(token)] as const
+  )
+  const added = json.added_tokens.map(
+    ({ id, content }) =>
+      [id, controls.has(id) ? new Uint8Array() : ENCODER.encode(content)] as const
+  )
+  return new Map([...inModel, ...added])
+}
+
 /**
  * @param control texts of added tokens that are control tokens besides those marked special
  * @param eosIds ids that end a generation
@@ -237,14 +253,7 @@ export const createTextTokenizer = (
   const continued = scheme === 'never' ? plain : plainEncoder(withoutPrefix(json), controlSet)
   const pattern = anyOf([...controlByText.keys()])
 
-  const vocabulary = new Map<number, Uint8Array>()
-  const bytesOf = bytesByVocabulary(json)
-  for (const [token, id] of Object.entries(json.model.vocab)) vocabulary.set(id, bytesOf(token))
-  for (const token of json.added_tokens)
-    vocabulary.set(
-      token.id,
-      controlSet.has(token.id) ? new Uint8Array() : ENCODER.encode(token.content)
-    )
+  const vocabulary = bytesById(json, controlSet)
   const empty = new Uint8Array()
 
   const encodePlain = (text: string, continues: boolean): number[] =>
