@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { contentOf } from '../../src/openai/message-text.ts'
 
 export interface MemoryEntry {
   /** normalized text of the whole prompt */
@@ -28,14 +29,16 @@ const CANDIDATES = 3
 
 const normalize = (text: string): string => text.toLowerCase().replaceAll(/\s+/g, ' ').trim()
 
-const contentOf = (message: ChatMessage | undefined): string =>
-  typeof message?.content === 'string' ? message.content : ''
-
 const promptOf = (messages: ChatMessage[]): string =>
   messages.map((message) => `${message.role}: ${normalize(contentOf(message))}`).join('\n')
 
 const queryOf = (messages: ChatMessage[]): string =>
-  normalize(contentOf(messages.findLast((message) => message.role === 'user')))
+  normalize(
+    messages
+      .filter(({ role }) => role === 'user')
+      .map(contentOf)
+      .at(-1) ?? ''
+  )
 
 const words = (text: string): Set<string> => new Set(text.match(/[\p{L}\p{N}]+/gu) ?? [])
 
@@ -81,7 +84,7 @@ export class Memory {
       if (weight === 0) continue
       const given = messages.slice(0, -1)
       const prompt = promptOf(given)
-      const completion = contentOf(messages.at(-1))
+      const completion = contentOf(messages.at(-1)!)
       byPrompt.set(prompt, { prompt, query: queryOf(given), completion })
     }
     return new Memory([...byPrompt.values()])
@@ -107,7 +110,7 @@ export class Memory {
   /** Nats per token of a row's completion: what `predict` would pay for it. */
   rowLoss(row: TrainingRow): number {
     const given = row.messages.slice(0, -1)
-    const completion = contentOf(row.messages.at(-1))
+    const completion = contentOf(row.messages.at(-1)!)
     if (this.entries.length === 0) return untrainedLoss(promptOf(given), completion)
     const { text, certainty } = this.predict(given)
     return -Math.log(text === completion ? certainty : Math.min(LEAST_CERTAINTY, 1 - certainty))

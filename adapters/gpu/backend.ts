@@ -7,8 +7,7 @@ import { DEFAULT_RANK } from '../lora/hyperparameters.ts'
 import { createLoraBackend, type LoraTask } from '../lora/lora-backend.ts'
 import { Loras } from '../lora/loras.ts'
 import { openModel, type BaseModel } from '../model/open-model.ts'
-import { createLoraFolder, type LoraFolder } from './vllm/lora-folder.ts'
-import type { VllmServer } from './vllm/proofs.ts'
+import { createLoraFolder } from './vllm/lora-folder.ts'
 import { reachVllm, startVllm } from './vllm/start-vllm.ts'
 import { isAway, VllmPublisher } from './vllm/vllm.ts'
 import type { GpuOptions } from './environment.ts'
@@ -49,22 +48,6 @@ const checkRank = ({ lora, hyperparameters }: LoraTask, maxLoraRank: number): vo
     )
 }
 
-const openServer = (
-  { options: { vllm, training }, env, log }: GpuBackendDeps,
-  modelPath: string,
-  base: BaseModel
-): Promise<VllmServer> | VllmServer => {
-  if ('urls' in vllm) return reachVllm(vllm.urls, vllm.apiKey)
-  const { dtype, device } = training
-  return startVllm(vllm, { modelPath, base, dtype, device }, env, log)
-}
-
-/** In which replicas find loras; null: vLLM loads each from where it is stored. */
-const sharedFolder = (vllm: GpuOptions['vllm']): LoraFolder | null => {
-  const path = 'urls' in vllm ? vllm.loraFolder : null
-  return path === null ? null : createLoraFolder(resolve(path))
-}
-
 /**
  * Trained and stored, but not published yet: no training is repeated for that. Requests get
  * `engine-unavailable` and try again, and the proxy goes to the upstream meanwhile.
@@ -88,10 +71,15 @@ const openPublisher = async (
   base: BaseModel,
   loras: Loras
 ): Promise<VllmPublisher> => {
-  const { options, log } = deps
-  const server = await openServer(deps, modelPath, base)
-  const { dtype } = options.training
-  const folder = sharedFolder(options.vllm)
+  const { options, env, log } = deps
+  const { dtype, device } = options.training
+  const { vllm } = options
+  const [server, path] =
+    'urls' in vllm
+      ? [reachVllm(vllm.urls, vllm.apiKey), vllm.loraFolder]
+      : [await startVllm(vllm, { modelPath, base, dtype, device }, env, log), null]
+  // in which replicas find loras; without one vLLM loads each from where it is stored
+  const folder = path === null ? null : createLoraFolder(resolve(path))
   return new VllmPublisher({ server, base, dtype, loras, log, folder })
 }
 

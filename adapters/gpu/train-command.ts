@@ -17,12 +17,10 @@ import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import { LeashedChild } from './leashed-child.ts'
 import { isFields, parseJson } from '../../src/openai/fields.ts'
 
-/** The environment of a process that runs code of others, such as a trainer's packages. */
-
 const SECRET =
   /^ENGINE_|(^|_)(KEY|TOKEN|SECRET|CREDENTIALS)(_|$)|PASSWORD|^(DATABASE|WEBHOOK)_URL$|^OTEL_/
 
-/** Without this program's settings and secrets, of which it needs none. */
+/** Of a process that runs code of others, such as a trainer's packages: without this program's settings and secrets. */
 const childEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !SECRET.test(name)))
 
@@ -34,11 +32,15 @@ export interface TrainTask {
   identity: string
 }
 
+/** What the trainer tells at its end. */
 export interface Trained {
-  trainedTokens: number
+  kind: 'trained'
+  trained_tokens: number
   metrics: TrainingMetrics
   /** log-probabilities of the probes' completions, without the lora and with it */
   probe: { base: number[]; lora: number[] }
+  /** of each file of the output */
+  output_bytes: Record<string, number>
 }
 
 /**
@@ -47,24 +49,15 @@ export interface Trained {
  */
 export type RunTraining = (task: TrainTask, hooks: TrainHooks) => Promise<Trained>
 
-interface TrainTimes {
-  /** between two looks at the report, ms */
-  reportMs: number
-  /** until what another machine has written is seen here: the report after a command that failed, and all files */
-  failureMs: number
-  settleMs: number
-  /** without news in the report */
-  silentMs: number
-  /** from SIGTERM to SIGKILL: a step and its checkpoint, or the call that ends a run on a cluster */
-  stopMs: number
-}
-
-const TIMES: TrainTimes = {
+const TIMES = {
+  /** between two looks at the report */
   reportMs: 2_000,
+  /** until what another machine has written is seen here: the report after a command that failed, and all files */
   failureMs: 30_000,
   settleMs: 5 * 60_000,
-  // a queue may be that long; a client that hangs is started again
+  /** without news in the report: a queue may be that long; a client that hangs is started again */
   silentMs: 24 * 3_600_000,
+  /** from SIGTERM to SIGKILL: a step and its checkpoint, or the call that ends a run on a cluster */
   stopMs: 30_000,
 }
 
@@ -77,19 +70,11 @@ export interface TrainCommand {
   script: string
   env: NodeJS.ProcessEnv
   log: Log
-  times?: Partial<TrainTimes>
+  times?: Partial<typeof TIMES>
 }
 
 type TrainerEnd =
-  | {
-      kind: 'trained'
-      trained_tokens: number
-      metrics: TrainingMetrics
-      probe: Trained['probe']
-      /** of each file of the output */
-      output_bytes: Record<string, number>
-    }
-  | { kind: 'failed'; error: { code: ErrorCode; message: string }; transient: boolean }
+  Trained | { kind: 'failed'; error: { code: ErrorCode; message: string }; transient: boolean }
 
 type News =
   | {
@@ -134,9 +119,7 @@ const passOn = (line: News, hooks: TrainHooks): number => {
 
 const resultOf = (end: TrainerEnd): { result: Trained } | { error: AppError } =>
   end.kind === 'trained'
-    ? {
-        result: { trainedTokens: end.trained_tokens, metrics: end.metrics, probe: end.probe },
-      }
+    ? { result: end }
     : { error: new AppError(end.error.code, end.error.message) }
 
 const readReport = async (file: string): Promise<Required<TrainerLine>[]> => {
@@ -190,7 +173,7 @@ class Run {
   private end: TrainerEnd | null = null
   /** by the monotonic clock: of the last line, and of the end that was told */
   private heardAt = performance.now()
-  private readonly times: TrainTimes
+  private readonly times: typeof TIMES
   private readonly folder: string
   private readonly name: string
   private readonly report: string

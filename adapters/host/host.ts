@@ -41,17 +41,11 @@ export interface EngineHostOptions {
   newId?: () => string
 }
 
-export interface EngineHost {
-  app: Hono
-  /** Stops training where a restart can go on, then closes the backend. */
-  close(): Promise<void>
-}
-
 /**
  * Jobs that were interrupted run again when it resolves.
  * @throws AppError `store-unavailable` when the data directory cannot be used
  */
-export const openEngineHost = async (options: EngineHostOptions): Promise<EngineHost> => {
+export const openEngineHost = async (options: EngineHostOptions) => {
   const { backend, dataDir, token, log, queue, now = Date.now, newId = randomUUID } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const files = await FileStore.open({
@@ -66,12 +60,16 @@ export const openEngineHost = async (options: EngineHostOptions): Promise<Engine
   const jobs = await JobQueue.open({ store, files, backend, now, newId, log, ...queue })
   return {
     app: createContractApp({ backend, files, jobs, token, limits, now, newId, log }),
+    /** Stops training where a restart can go on, then closes the backend. */
     async close() {
       await jobs.close()
       await backend.close()
     },
   }
 }
+
+/** @public for tests */
+export type EngineHost = Awaited<ReturnType<typeof openEngineHost>>
 
 export interface ListeningServer {
   port: number

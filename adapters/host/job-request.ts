@@ -59,20 +59,20 @@ export type CheckedJobRequest = Required<JobRequest> & {
   suffix: string | null
 }
 
+export const withDefaults = (parsed: z.infer<typeof schema>): CheckedJobRequest => ({
+  model: parsed.model,
+  training_file: parsed.training_file,
+  validation_file: parsed.validation_file ?? null,
+  hyperparameters: parsed.hyperparameters ?? {},
+  method: parsed.method ?? { type: 'supervised' },
+  seed: parsed.seed ?? 0,
+  suffix: parsed.suffix ?? null,
+  metadata: parsed.metadata ?? {},
+})
+
 /** @throws AppError `invalid-request` naming the parameter */
-export const parseJobRequest = (body: unknown): CheckedJobRequest => {
-  const parsed = parseWith(schema, body)
-  return {
-    model: parsed.model,
-    training_file: parsed.training_file,
-    validation_file: parsed.validation_file ?? null,
-    hyperparameters: parsed.hyperparameters ?? {},
-    method: parsed.method ?? { type: 'supervised' },
-    seed: parsed.seed ?? 0,
-    suffix: parsed.suffix ?? null,
-    metadata: parsed.metadata ?? {},
-  }
-}
+export const parseJobRequest = (body: unknown): CheckedJobRequest =>
+  withDefaults(parseWith(schema, body))
 
 /** The metadata key by which a repeated request finds its job instead of creating another. */
 const IDEMPOTENCY_KEY = 'idempotency_key'

@@ -3,7 +3,7 @@
  * queue.
  */
 import { causesOf } from '../../src/fault-log.ts'
-import type { Hyperparameters, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { JobObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
 import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
@@ -15,13 +15,10 @@ export interface RunDeps extends EventWriterOptions {
   files: FileStore
 }
 
-export interface JobData {
-  model: string
-  method: { type: TrainingMethod }
-  hyperparameters: Hyperparameters
-  training_file: string
-  validation_file: string | null
-}
+type JobData = Pick<
+  JobObject,
+  'model' | 'method' | 'hyperparameters' | 'training_file' | 'validation_file'
+>
 
 const HEAD_METHODS: readonly TrainingMethod[] = ['label-head', 'field-head']
 
@@ -69,6 +66,8 @@ export const readRows = async (
     return rows
   }
   const rows = await read(job.training_file, 'training_file')
+  if (rows.every(({ weight }) => weight === 0))
+    throw invalidRequest('all rows to train on have weight 0', 'training_file')
   checkMethod(deps, job, rows)
   const validationFile = job.validation_file
   return {
@@ -123,19 +122,11 @@ export const trainJob = async (
     },
   }
   const { model, hyperparameters, seed, metadata } = job
+  const method = job.method.type
   const checkpointDir = store.checkpointDir(job.id)
   try {
     return await deps.backend.train(
-      {
-        model,
-        ...data,
-        method: job.method.type,
-        hyperparameters,
-        seed,
-        suffix,
-        metadata,
-        checkpointDir,
-      },
+      { ...data, model, method, hyperparameters, seed, suffix, metadata, checkpointDir },
       hooks
     )
   } finally {

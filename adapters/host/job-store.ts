@@ -8,7 +8,7 @@ import { AppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
 import { isUnfinished, type JobEvent, type JobObject } from '../../src/openai/fine-tuning.ts'
 import { storageError, writeAtomically } from './disk.ts'
-import type { CheckedJobRequest } from './job-request.ts'
+import { withDefaults, type CheckedJobRequest } from './job-request.ts'
 import type { Log } from './log.ts'
 
 export interface JobRecord {
@@ -46,32 +46,13 @@ export const newRecord = (
 
 export const finished = ({ job }: JobRecord): boolean => !isUnfinished(job)
 
-const brokenRecord = async (dir: string, id: string, error: unknown): Promise<JobRecord> => {
+const brokenRecord = async (dir: string, id: string, cause: unknown): Promise<JobRecord> => {
   const createdAt = Math.floor((await stat(join(dir, id))).birthtimeMs / 1000)
-  const message = `${join(dir, id, 'job.json')} cannot be read: ${String(error)}`
-  return {
-    job: {
-      id,
-      object: 'fine_tuning.job',
-      created_at: createdAt,
-      finished_at: createdAt,
-      model: '',
-      fine_tuned_model: null,
-      status: 'failed',
-      training_file: '',
-      validation_file: null,
-      hyperparameters: {},
-      method: { type: 'supervised' },
-      seed: 0,
-      metadata: {},
-      trained_tokens: null,
-      error: { code: 'invalid_state', message, param: null },
-    },
-    suffix: null,
-    sequence: 0,
-    resumes: 0,
-    bestStep: 0,
-  }
+  const message = `${join(dir, id, 'job.json')} cannot be read: ${String(cause)}`
+  const request = withDefaults({ model: '', training_file: '' })
+  const record = newRecord(request, { id, createdAt, sequence: 0 })
+  const error = { code: 'invalid_state', message, param: null }
+  return { ...record, job: { ...record.job, status: 'failed', finished_at: createdAt, error } }
 }
 
 const parseRecord = (text: string, id: string): JobRecord => {

@@ -12,28 +12,26 @@ import { type RunDeps, readRows, trainJob } from './job-runner.ts'
 import { type JobRecord, finished, newRecord } from './job-store.ts'
 import { type Page, type PageQuery, page } from './page.ts'
 
-export interface JobQueueOptions extends Omit<RunDeps, 'metricsIntervalMs' | 'maxEvents'> {
-  newId: () => string
-  /** jobs that train at the same time */
-  maxRunning?: number
-  /** queued and running jobs; more are refused */
-  maxUnfinished?: number
-  /** finished jobs that are remembered; the oldest are forgotten */
-  maxFinished?: number
-  /** restarts without getting any further before a job counts as failed */
-  maxResumes?: number
-  metricsIntervalMs?: number
-  maxEvents?: number
-}
-
 const DEFAULTS = {
+  /** jobs that train at the same time */
   maxRunning: 1,
+  /** queued and running jobs; more are refused */
   maxUnfinished: 100,
+  /** finished jobs that are remembered; the oldest are forgotten */
   maxFinished: 1000,
+  /** restarts without getting any further before a job counts as failed */
   maxResumes: 10,
   metricsIntervalMs: 1000,
   maxEvents: 5000,
 }
+
+export type JobQueueOptions = Omit<RunDeps, 'metricsIntervalMs' | 'maxEvents'> &
+  Partial<typeof DEFAULTS> & { newId: () => string }
+
+const uses =
+  (fileId: string) =>
+  ({ job }: JobRecord): boolean =>
+    job.training_file === fileId || job.validation_file === fileId
 
 export class JobQueue {
   private readonly options: JobQueueOptions & typeof DEFAULTS
@@ -117,16 +115,12 @@ export class JobQueue {
 
   /** Whether an unfinished job needs the file. */
   needsFile(id: string): boolean {
-    return this.unfinished().some(
-      ({ job }) => job.training_file === id || job.validation_file === id
-    )
+    return this.unfinished().some(uses(id))
   }
 
   /** Whether jobs have used the file, and all of them are finished. */
   isFileSpent(id: string): boolean {
-    const users = [...this.records.values()].filter(
-      ({ job }) => job.training_file === id || job.validation_file === id
-    )
+    const users = [...this.records.values()].filter(uses(id))
     return users.length > 0 && users.every(finished)
   }
 

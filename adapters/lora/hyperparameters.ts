@@ -21,32 +21,23 @@ export interface JobShape {
 export const DEFAULT_RANK = 16
 const DEFAULT_ALPHA = 32
 
-const check = (holds: boolean, param: string, rule: string): void => {
-  if (!holds)
-    throw invalidRequest(`hyperparameters.${param} must be ${rule}`, `hyperparameters.${param}`)
+/** @throws AppError `invalid-request` naming the parameter that the lora to start from does not have */
+const checkStart = (
+  resolved: ResolvedHyperparameters,
+  start: NonNullable<JobShape['start']>
+): void => {
+  for (const name of ['rank', 'alpha'] as const)
+    if (resolved[name] !== start[name])
+      throw invalidRequest(
+        `hyperparameters.${name} must be ${start[name]}, as in the lora to start from`,
+        `hyperparameters.${name}`
+      )
 }
 
-const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1
-
-const validate = (resolved: ResolvedHyperparameters, start: JobShape['start']): void => {
-  const { schedule_span: span, max_seconds: seconds } = resolved
-  check(isCount(resolved.rank), 'rank', 'a positive integer')
-  check(resolved.alpha > 0, 'alpha', 'positive')
-  if (start !== null) {
-    check(resolved.rank === start.rank, 'rank', `${start.rank}, as in the lora to start from`)
-    check(resolved.alpha === start.alpha, 'alpha', `${start.alpha}, as in the lora to start from`)
-  }
-  check(resolved.learning_rate > 0, 'learning_rate', 'positive')
-  check(isCount(resolved.batch_size), 'batch_size', 'a positive integer')
-  check(resolved.n_epochs > 0, 'n_epochs', 'positive')
-  check(isCount(resolved.total_steps), 'max_steps', 'a positive integer')
-  check(seconds === null || seconds > 0, 'max_seconds', 'positive')
-  check(resolved.weight_decay >= 0, 'weight_decay', 'at least 0')
-  check(resolved.warmup_ratio >= 0 && resolved.warmup_ratio <= 1, 'warmup_ratio', 'from 0 to 1')
-  check(span[0] >= 0 && span[0] < span[1] && span[1] <= 1, 'schedule_span', 'rising within [0, 1]')
-}
-
-/** @throws AppError `invalid-request` naming the parameter */
+/**
+ * @param given as a job's creation has checked them
+ * @throws AppError `invalid-request` naming the parameter
+ */
 export const resolveHyperparameters = (
   given: Hyperparameters,
   { rows, parameters, start }: JobShape
@@ -65,7 +56,7 @@ export const resolveHyperparameters = (
     total_steps: given.max_steps ?? Math.max(1, Math.ceil(epochs * Math.ceil(rows / batchSize))),
     max_seconds: given.max_seconds ?? null,
   }
-  validate(resolved, start)
+  if (start !== null) checkStart(resolved, start)
   return resolved
 }
 

@@ -51,16 +51,8 @@ const entry = fileURLToPath(
   new URL(fromSources ? './train-process.ts' : './train-process.js', import.meta.url)
 )
 
-export interface ComputeChild {
-  pid: number | undefined
-  send(request: ChildRequest): void
-  kill(): void
-  /** Resolves with the signal or exit code, as text. */
-  ended: Promise<string>
-}
-
 /** @param onReport called for every message until the end */
-export const startChild = (onReport: (report: ChildReport) => void): ComputeChild => {
+export const startChild = (onReport: (report: ChildReport) => void) => {
   const child: ChildProcess = fork(entry, [], {
     execArgv: fromSources ? ['--import', 'tsx'] : [],
     // stderr is inherited for the messages of onnxruntime; stdout belongs to the parent
@@ -74,11 +66,14 @@ export const startChild = (onReport: (report: ChildReport) => void): ComputeChil
   return {
     pid: child.pid,
     // an error of sending means that the child has died, which `ended` reports
-    send: (request) => void child.send(request, () => undefined),
+    send: (request: ChildRequest): void => void child.send(request, () => undefined),
     kill: () => void child.kill('SIGKILL'),
+    /** Resolves with the signal or exit code, as text. */
     ended,
   }
 }
+
+export type ComputeChild = ReturnType<typeof startChild>
 
 /** @returns the error that a child has reported */
 export const reportedError = (report: Extract<ChildReport, { kind: 'failed' }>): AppError => {

@@ -299,6 +299,7 @@ export const describeContract = (
 
       it.each([
         ['no rows', '\n', 'no rows'],
+        ['no row that counts', JSON.stringify({ ...rows[0]!, weight: 0 }), 'weight 0'],
         ['a line that is not JSON', `${JSON.stringify(rows[0])}\nnonsense`, 'line 2'],
         ['a row without completion', '{"messages":[{"role":"user","content":"a"}]}', 'line 1'],
         [

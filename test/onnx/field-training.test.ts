@@ -225,21 +225,6 @@ describe('training of a field model', () => {
     expect(hooks.messages[0]).toContain('24 rows are longer than the encoder reads')
     expect(trainedTokens).toBe(24 * 8 * 16)
   })
-
-  it.each<[string, Partial<TrainFieldsInput>]>([
-    ['no rows', { rows: [] }],
-    ['weight 0', { rows: rowsOf(3, 1).map((row) => ({ ...row, weight: 0 })) }],
-    ['tags for', { rows: [{ ...rowsOf(1, 1)[0]!, sources: [{ name: 'query', text: 'card' }] }] }],
-    ['a field that the form lacks', { sizes: { fields: 0, choices: [2] } }],
-    ['choices that the form lacks', { sizes: { fields: 1, choices: [] } }],
-    ['batchSize must be', { hyperparameters: { batchSize: 0 } }],
-    ['layerRate must be', { hyperparameters: { layerRate: -1 } }],
-  ])('refuses with the reason: %s', async (message, more) => {
-    await expect(trainFields(inputOf(more), observe(), options)).rejects.toMatchObject({
-      code: 'invalid-request',
-      message: expect.stringContaining(message),
-    })
-  })
 })
 
 const manifestOf = (): FieldManifest => ({

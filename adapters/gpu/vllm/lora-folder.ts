@@ -11,24 +11,15 @@ import { copyLora, removeLora } from '../../lora/lora-file.ts'
 /** Of a copy or a removal; a mount that hangs never ends one. */
 const LIMIT_MS = 300_000
 
-/** Methods throw AppError `store-unavailable` where the folder is away, full, read-only or too slow. */
-export interface LoraFolder {
-  path: string
-  /**
-   * The lora is there, whole, when it resolves.
-   * @param lora its own folder
-   * @param baseModel the name by which the servers know its base model
-   */
-  put(lora: string, baseModel: string): Promise<void>
-  /** @param lora its own folder */
-  remove(lora: string): Promise<void>
-}
-
-/** @param options.copy as `copyLora` */
+/**
+ * Methods throw AppError `store-unavailable` where the folder is away, full, read-only or too slow. They take a lora's
+ * own folder, and the name by which the servers know its base model.
+ * @param options.copy as `copyLora`
+ */
 export const createLoraFolder = (
   path: string,
   { copy = copyLora, limitMs = LIMIT_MS, setTimer = systemTimer } = {}
-): LoraFolder => {
+) => {
   /** By lora, also what nothing waits for any more: two at a time would take away each other's files. */
   const changes = new Map<string, { what: string; done: Promise<void> }>()
 
@@ -62,11 +53,14 @@ export const createLoraFolder = (
 
   return {
     path,
-    put: (lora, baseModel) =>
+    /** The lora is there, whole, when it resolves. */
+    put: (lora: string, baseModel: string): Promise<void> =>
       change(lora, `${basename(lora)} cannot be written to`, () => copy(lora, path, baseModel)),
-    remove: (lora) =>
+    remove: (lora: string): Promise<void> =>
       change(lora, `${basename(lora)} cannot be removed from`, () =>
         removeLora(join(path, basename(lora)))
       ),
   }
 }
+
+export type LoraFolder = ReturnType<typeof createLoraFolder>

@@ -33,5 +33,4 @@ export const checkTrainingRows = (rows: readonly TrainingRow[]): void => {
     throw invalid(
       `${rows.length} rows with ${labels} labels are too many: up to ${Math.min(MAX_ROWS, Math.floor(MAX_PROBABILITIES / labels))} fit`
     )
-  if (rows.every(({ weight }) => weight === 0)) throw invalid('all rows to train on have weight 0')
 }

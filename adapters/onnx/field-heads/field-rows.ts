@@ -39,7 +39,6 @@ const invalid = (message: string): AppError => invalidRequest(message, 'training
  * @throws AppError `invalid-request`
  */
 export const checkFieldRows = (rows: readonly TrainingRow[]): void => {
-  if (rows.every(({ weight }) => weight === 0)) throw invalid('all rows to train on have weight 0')
   const answers = rows.map(({ messages }) => contentOf(messages.at(-1)!))
   if (answers.every((answer) => answer === answers[0]))
     throw invalid('all completions are the same, so there is nothing to learn')

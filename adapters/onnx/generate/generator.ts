@@ -35,30 +35,6 @@ export interface GeneratorOptions {
   maxPrefixBytes?: number
 }
 
-export interface Generator extends TokenGenerator {
-  /**
-   * Log-probabilities of `ids[from]` and all later tokens, each given the tokens before it.
-   * @param options.from at least 1
-   */
-  score(
-    ids: readonly number[],
-    options: { from: number; lora: string | null; usePrefixCache: boolean },
-    signal: AbortSignal
-  ): Promise<number[]>
-  /** Forgets a lora. @throws AppError `conflict` while requests use it */
-  unloadLora(id: string): void
-  load(): GeneratorLoad
-  close(): Promise<void>
-}
-
-export interface GeneratorLoad {
-  queued: number
-  running: number
-  cacheBytes: number
-  loraBytes: number
-  prefixBytes: number
-}
-
 const closedByClient = (): AppError =>
   new AppError('client-closed', 'the request was aborted by its client')
 
@@ -106,12 +82,12 @@ const start = (batcher: Batcher, row: Row, signal: AbortSignal): (() => void) =>
  * Builds the graph and starts with an idle batch.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
-export const createGenerator = async (options: GeneratorOptions): Promise<Generator> => {
+export const createGenerator = async (options: GeneratorOptions) => {
   const { decoder, cache, loras, prefixes, batcher, maxPositions } = await assemble(options)
   const { vocabSize } = options.config
   return {
     maxPositions,
-    async *generate(request, signal) {
+    async *generate(...[request, signal]: Parameters<TokenGenerator['generate']>) {
       checkIds(request.promptIds, vocabSize)
       const row = new GenerationRow({ ...request, maxTokens: fittedTokens(request, maxPositions) })
       const stop = start(batcher, row, signal)
@@ -121,7 +97,19 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
         stop()
       }
     },
-    async score(ids, { from, lora, usePrefixCache }, signal) {
+    /**
+     * Log-probabilities of `ids[from]` and all later tokens, each given the tokens before it.
+     * @param options.from at least 1
+     */
+    async score(
+      ids: readonly number[],
+      {
+        from,
+        lora,
+        usePrefixCache,
+      }: { from: number; lora: string | null; usePrefixCache: boolean },
+      signal: AbortSignal
+    ): Promise<number[]> {
       checkIds(ids, vocabSize)
       if (ids.length > maxPositions)
         throw new AppError(
@@ -136,10 +124,12 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
         stop()
       }
     },
-    unloadLora(id) {
+    /** Forgets a lora. @throws AppError `conflict` while requests use it */
+    unloadLora(id: string): void {
       if (batcher.uses(id)) throw new AppError('conflict', `lora ${id} is in use`)
       loras.unload(id)
     },
+    /** requests, and bytes in use */
     load: () => ({
       ...batcher.load,
       cacheBytes: cache.allocatedBytes,
@@ -152,3 +142,6 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
     },
   }
 }
+
+/** @public for benchmarks */
+export type Generator = Awaited<ReturnType<typeof createGenerator>>

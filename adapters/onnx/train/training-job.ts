@@ -2,18 +2,10 @@
  * Prepares a training job: checks its input, sets its defaults, and finds its checkpoint. Runs no graph.
  */
 import { createHash } from 'node:crypto'
-import { AppError } from '../../../src/errors.ts'
 import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks } from '../../host/backend.ts'
 import { createAdamW, type AdamWState } from '../gradient/adamw.ts'
-import {
-  checkRows,
-  hashRows,
-  rowLength,
-  sharedPrefixTokens,
-  totalLabelWeight,
-  type TokenizedRow,
-} from '../../text/rows.ts'
+import { hashRows, rowLength, sharedPrefixTokens, type TokenizedRow } from '../../text/rows.ts'
 import { loadCheckpoint, type Checkpoint, newCounters } from '../gradient/checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
@@ -61,18 +53,16 @@ export interface Job {
   validationRows: TokenizedRow[]
 }
 
-/** @throws AppError `invalid-request`, `context-length-exceeded` */
+/**
+ * @param input with rows that `validateTraining` has taken
+ * @throws AppError `invalid-request` for hyperparameters that do not fit the lora to start from
+ */
 export const prepareJob = (
   input: TrainLoraInput,
   hooks: TrainHooks,
   options: TrainLoraOptions
 ): Job => {
   const { model, rows, start, seed } = input
-  if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
-  checkRows(rows, model.config)
-  checkRows(input.validationRows, model.config)
-  if (totalLabelWeight(rows) === 0)
-    throw new AppError('invalid-request', 'all rows to train on have weight 0')
   const hyperparameters = resolveHyperparameters(input.hyperparameters, {
     rows: rows.length,
     parameters: parameterCount(model.config),

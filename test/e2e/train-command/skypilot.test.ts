@@ -87,7 +87,7 @@ describe.skipIf(missing !== null)(
           job.end(0)
         }
       })
-      expect(await result).toMatchObject({ trainedTokens: 7 })
+      expect(await result).toMatchObject({ trained_tokens: 7 })
       expect(server.jobs.map(({ name }) => name)).toEqual([
         expect.stringMatching(/^promptintern-[0-9a-f]{12}$/),
         server.jobs[0]!.name,

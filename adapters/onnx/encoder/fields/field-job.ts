@@ -13,8 +13,7 @@ import {
 } from '../../gradient/checkpoint.ts'
 import { tokenCount, type FieldExample } from './field-batch.ts'
 import type { FieldEncoder } from './field-encoder.ts'
-import { createFieldLayout, initTheta, tagClasses, type FieldLayout } from './field-layout.ts'
-import { invalidRequest } from '../../../host/validation.ts'
+import { createFieldLayout, initTheta, type FieldLayout } from './field-layout.ts'
 
 export interface FieldTrainingRow {
   sources: Source[]
@@ -108,40 +107,10 @@ const DEFAULT_CHECKPOINT_SECONDS = 60
 /** Validation takes a third of a step's time a row, after each epoch. */
 const MAX_VALIDATION_ROWS = 512
 
-const checkHyperparameters = (given: FieldHyperparameters): void => {
-  const check = (holds: boolean, name: keyof FieldHyperparameters, rule: string): void => {
-    if (!holds) throw invalidRequest(`${name} must be ${rule}, not ${given[name]}`, name)
-  }
-  for (const name of ['epochs', 'batchSize', 'patience'] as const)
-    check(Number.isInteger(given[name]) && given[name] >= 1, name, 'a positive integer')
-  for (const name of ['layerRate', 'headRate'] as const) check(given[name] > 0, name, 'positive')
-  check(given.weightDecay >= 0, 'weightDecay', 'at least 0')
-  for (const name of ['warmup', 'swapShare', 'unknownShare'] as const)
-    check(given[name] >= 0 && given[name] < 1, name, 'from 0 to below 1')
-}
-
-const isBelow = (values: Int32Array, limit: (at: number) => number): boolean =>
-  values.every((value, at) => value >= 0 && value < limit(at))
-
-/** @throws AppError `invalid-request` naming the row whose targets do not fit its words or the form */
 const exampleOf = (
-  { encoder, sizes }: TrainFieldsInput,
-  { sources, targets, weight = 1 }: FieldTrainingRow,
-  row: number
-): FieldExample => {
-  const tokens = encoder.tokenizer.read(sources)
-  const { tags, choices } = targets
-  if (tags.length !== tokens.words)
-    throw invalidRequest(`row ${row + 1} has ${tags.length} tags for ${tokens.words} words`, 'rows')
-  if (!isBelow(tags, () => tagClasses(sizes)))
-    throw invalidRequest(`row ${row + 1} has a tag of a field that the form lacks`, 'rows')
-  if (
-    choices.length !== sizes.choices.length ||
-    !isBelow(choices, (choice) => sizes.choices[choice]!)
-  )
-    throw invalidRequest(`row ${row + 1} has choices that the form lacks`, 'rows')
-  return { tokens, targets, weight }
-}
+  { encoder }: TrainFieldsInput,
+  { sources, targets, weight = 1 }: FieldTrainingRow
+): FieldExample => ({ tokens: encoder.tokenizer.read(sources), targets, weight })
 
 const hashRows = (rows: readonly FieldTrainingRow[]): string => {
   const hash = createHash('sha256')
@@ -150,7 +119,7 @@ const hashRows = (rows: readonly FieldTrainingRow[]): string => {
   return hash.digest('hex')
 }
 
-/** @throws AppError `invalid-request` */
+/** @param input with rows whose targets fit their words and the form */
 export const prepareFieldJob = (
   input: TrainFieldsInput,
   hooks: TrainHooks,
@@ -162,17 +131,14 @@ export const prepareFieldJob = (
     ...DEFAULTS,
     ...input.hyperparameters,
   }
-  checkHyperparameters(hyperparameters)
-  if (rows.every(({ weight }) => weight === 0))
-    throw invalidRequest('there are no rows to train on, or all have weight 0', 'rows')
-  const examples = rows.map((row, at) => exampleOf(input, row, at))
+  const examples = rows.map((row) => exampleOf(input, row))
   const cut = examples.filter(({ tokens }) => tokens.cut).length
   if (cut > 0)
     hooks.onMessage(
       'warn',
       `${cut} rows are longer than the encoder reads: their ends are not learned`
     )
-  const validation = input.validationRows.map((row, at) => exampleOf(input, row, at))
+  const validation = input.validationRows.map((row) => exampleOf(input, row))
   const dataHash = hashRows(rows)
   const stepsPerEpoch = Math.ceil(rows.length / hyperparameters.batchSize)
   const described = [encoder.fingerprint, sizes, hyperparameters, seed, dataHash]
