@@ -278,7 +278,7 @@ export const readLora = async (
 }
 
 const gatherTheta = (layout: LoraLayout, weights: Uint8Array, source: string): Float32Array => {
-  const tensors = decodeSafetensors(weights, source)
+  const { tensors } = decodeSafetensors(weights, source)
   const theta = new Float32Array(layout.length)
   for (const entry of layout.entries) {
     const name = tensorName(entry)

@@ -16,11 +16,16 @@ interface HeaderEntry {
   data_offsets: [number, number]
 }
 
+type Header = Record<string, HeaderEntry> & { __metadata__?: Record<string, string> }
+
 const HEADER_LENGTH_BYTES = 8
 
-export const encodeSafetensors = (tensors: NamedTensor[]): Uint8Array => {
+export const encodeSafetensors = (
+  tensors: NamedTensor[],
+  metadata: Record<string, string> = {}
+): Uint8Array => {
   const header: Record<string, HeaderEntry | Record<string, string>> = {
-    __metadata__: { format: 'pt' },
+    __metadata__: { format: 'pt', ...metadata },
   }
   let offset = 0
   for (const { name, dims, data } of tensors) {
@@ -47,21 +52,21 @@ const parseHeader = (bytes: Uint8Array, source: string) => {
   if (start > bytes.length) throw new AppError('invalid-model', `${source} is truncated`)
   try {
     const text = new TextDecoder().decode(bytes.subarray(HEADER_LENGTH_BYTES, start))
-    return { start, entries: JSON.parse(text) as Record<string, HeaderEntry> }
+    const { __metadata__: metadata = {}, ...entries } = JSON.parse(text) as Header
+    return { start, metadata, entries }
   } catch (cause) {
     throw new AppError('invalid-model', `${source} has a damaged header`, { cause })
   }
 }
 
 /**
- * All tensors of the file, copied out of it.
+ * The file's metadata, and all its tensors, copied out of it.
  * @throws AppError `invalid-model` when it is truncated, damaged or not float32
  */
-export const decodeSafetensors = (bytes: Uint8Array, source: string): Map<string, NamedTensor> => {
-  const { start, entries } = parseHeader(bytes, source)
+export const decodeSafetensors = (bytes: Uint8Array, source: string) => {
+  const { start, metadata, entries } = parseHeader(bytes, source)
   const tensors = new Map<string, NamedTensor>()
   for (const [name, entry] of Object.entries(entries)) {
-    if (name === '__metadata__') continue
     if (entry.dtype !== 'F32')
       throw new AppError('invalid-model', `${source}: ${name} is ${entry.dtype}, not F32`)
     const [from, to] = entry.data_offsets
@@ -73,5 +78,5 @@ export const decodeSafetensors = (bytes: Uint8Array, source: string): Map<string
     const data = new Float32Array(bytes.buffer.slice(at + from, at + to))
     tensors.set(name, { name, dims: entry.shape, data })
   }
-  return tensors
+  return { metadata, tensors }
 }
