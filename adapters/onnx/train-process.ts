@@ -137,31 +137,29 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
   report({ kind: 'trained', result: await store(setup, model, task, trained) })
 }
 
-/** The task of a head, whose training leaves the processor to answers. */
-const beginHead = async (taskFile: string): Promise<HeadTask> => {
+/** The training of a head leaves the processor to answers. */
+const trainHead = async (
+  { encoderPath, headsDir, threads }: HeadSetup,
+  { taskFile, kind }: Extract<ChildRequest, { kind: 'train-head' | 'train-field-head' }>,
+  signal: AbortSignal
+): Promise<void> => {
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
-  return JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
-}
-
-const trainLabels = async (
-  { encoderPath, headsDir, threads }: HeadSetup,
-  taskFile: string,
-  signal: AbortSignal
-): Promise<void> => {
-  const task = await beginHead(taskFile)
-  const encoder = await openEncoder(encoderPath, { threads })
-  const deps = { encoder, headsDir, now: () => performance.now() }
-  report({ kind: 'trained', result: await trainLabelHead(task, hooksOf(signal), deps) })
-}
-
-const trainOnFields = async (
-  { encoderPath, headsDir, threads }: HeadSetup,
-  taskFile: string,
-  signal: AbortSignal
-): Promise<void> => {
-  const task = await beginHead(taskFile)
-  const deps = { encoder: openFieldEncoder(encoderPath), headsDir, threads }
-  report({ kind: 'trained', result: await trainFieldHead(task, hooksOf(signal), deps) })
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
+  const hooks = hooksOf(signal)
+  const now = () => performance.now()
+  const result =
+    kind === 'train-head'
+      ? await trainLabelHead(task, hooks, {
+          encoder: await openEncoder(encoderPath, { threads }),
+          headsDir,
+          now,
+        })
+      : await trainFieldHead(task, hooks, {
+          encoder: openFieldEncoder(encoderPath),
+          headsDir,
+          threads,
+        })
+  report({ kind: 'trained', result })
 }
 
 const openForLosses = async (setup: ChildSetup) => {
@@ -194,10 +192,8 @@ process.on('message', (request: ChildRequest) => {
       train(request.setup, request.taskFile, signal).catch(fail)
       break
     case 'train-head':
-      trainLabels(request.setup, request.taskFile, signal).catch(fail)
-      break
     case 'train-field-head':
-      trainOnFields(request.setup, request.taskFile, signal).catch(fail)
+      trainHead(request.setup, request, signal).catch(fail)
       break
     case 'cancel':
       abort.abort(new AppError('client-closed', 'the training job was stopped'))

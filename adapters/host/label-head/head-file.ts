@@ -1,16 +1,13 @@
 /**
- * A label head as bytes: manifest, weights, and the training queries' directions for `distance`. The
- * id is a hash of the bytes, so a head never changes. Layout: length of the manifest (uint32,
- * little-endian), manifest as JSON, weights and biases on embeddings (float32), query codes (int8),
- * weights and biases on hashed words (float32).
+ * A label head as bytes: weights, and the training queries' directions for `distance`. Behind the manifest are weights
+ * and biases on embeddings (float32), query codes (int8), weights and biases on hashed words (float32).
  */
-import { createHash } from 'node:crypto'
-import { AppError } from '../../../src/errors.ts'
 import type { Acceptor } from '../../../src/core/learn/acceptor.ts'
 import { storedDirections } from '../../../src/core/learn/head/directions.ts'
 import type { Neighbours } from '../../../src/core/learn/head/neighbourhood.ts'
 import type { Head } from '../../../src/core/learn/softmax-head.ts'
 import type { PartSettings, TextHead } from '../../../src/core/learn/text-head.ts'
+import { decodeHashed, encodeHashed } from './hashed-file.ts'
 
 /** An `Acceptor` as lists of numbers. */
 interface StoredAcceptor {
@@ -61,37 +58,11 @@ export interface LabelHead {
   bytes: number
 }
 
-const LENGTH_BYTES = 4
-
-const idOf = (bytes: Uint8Array, suffix: string | null): string => {
-  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 32)
-  return ['head', suffix, hash].filter((part) => part !== null).join('-')
-}
-
-const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Int8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
-
 /** The file's bytes and the id that they have. */
-export const encodeHead = (content: HeadContent): { id: string; bytes: Uint8Array } => {
-  const { manifest, head, codes } = content
-  const json = Buffer.from(JSON.stringify(manifest))
-  const length = Buffer.alloc(LENGTH_BYTES)
-  length.writeUInt32LE(json.length)
-  const partOf = (part: Head | null) =>
-    part === null ? [] : [bytesOf(part.weights), bytesOf(part.bias)]
-  const [embedded, hashed] = [partOf(head.embedded), partOf(head.hashed)]
-  const bytes = Buffer.concat([length, json, ...embedded, bytesOf(codes), ...hashed])
-  return { id: idOf(bytes, manifest.suffix), bytes }
-}
-
-const parseManifest = (bytes: Buffer, id: string): { manifest: HeadManifest; start: number } => {
-  try {
-    const start = LENGTH_BYTES + bytes.readUInt32LE(0)
-    const manifest = JSON.parse(bytes.toString('utf8', LENGTH_BYTES, start)) as HeadManifest
-    return { manifest, start }
-  } catch (cause) {
-    throw new AppError('invalid-model', `${id} is damaged`, { cause })
-  }
+export const encodeHead = ({ manifest, head, codes }: HeadContent) => {
+  const partOf = (part: Head | null) => (part === null ? [] : [part.weights, part.bias])
+  const numbers = [...partOf(head.embedded), codes, ...partOf(head.hashed)]
+  return encodeHashed('head', manifest, numbers)
 }
 
 export const storedAcceptor = (acceptor: Acceptor): StoredAcceptor => {
@@ -139,9 +110,7 @@ const reader = (bytes: Buffer, start: number) => {
 
 /** @throws AppError `invalid-model` when the bytes do not have the id */
 export const decodeHead = (id: string, bytes: Buffer): LabelHead => {
-  const { manifest, start } = parseManifest(bytes, id)
-  if (idOf(bytes, manifest.suffix) !== id)
-    throw new AppError('invalid-model', `${id} is damaged: its content does not match its name`)
+  const { manifest, start } = decodeHashed<HeadManifest>('head', id, bytes)
   const { dims, labels, query_labels: queryLabels, temperature, hashed, acceptor } = manifest
   const read = reader(bytes, start)
   const embedded = read.head({ dims, temperature }, labels.length)

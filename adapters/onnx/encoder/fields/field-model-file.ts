@@ -1,10 +1,8 @@
 /**
- * A field model as bytes: manifest, theta, directions of learned requests. The id is a hash of the bytes, so a model
- * never changes. Layout: length of the manifest (uint32, little-endian), manifest as JSON, the difference of the layers
- * from the encoder's own weights as float16, the heads as float32, the directions as int8, all little-endian. The
+ * A field model as bytes: theta and the directions of learned requests. Behind the manifest are the difference of the
+ * layers from the encoder's own weights as float16, the heads as float32, the directions as int8, all little-endian. The
  * differences are small, so halves are exact enough: halves of the weights themselves move probabilities by 1e-3.
  */
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FormSizes } from '../../../../src/core/form/targets.ts'
@@ -15,6 +13,7 @@ import {
 } from '../../../../src/core/learn/head/known-kinds.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { storageError, writeInFolder } from '../../../host/disk.ts'
+import { decodeHashed, encodeHashed } from '../../../host/label-head/hashed-file.ts'
 import { decodeTensor, encodeHalves } from '../../../model/tensor-types.ts'
 import type { FieldEncoder } from './field-encoder.ts'
 import { createFieldLayout, encoderTheta, type FieldLayout } from './field-layout.ts'
@@ -54,16 +53,10 @@ export type FileEncoder = Pick<FieldEncoder, 'config' | 'fingerprint' | 'weights
 
 export const FIELD_MODEL_EXTENSION = '.fields'
 
-const LENGTH_BYTES = 4
 const HALF_BYTES = 2
 const FLOAT_BYTES = 4
 /** largest number of float16 */
 const LARGEST = 65504
-
-const idOf = (bytes: Uint8Array, suffix: string | null): string => {
-  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 32)
-  return ['fields', suffix, hash].filter((part) => part !== null).join('-')
-}
 
 const checkSizes = (theta: Float32Array): void => {
   const at = theta.findIndex((value) => !(Math.abs(value) <= LARGEST))
@@ -81,30 +74,14 @@ const checkSizes = (theta: Float32Array): void => {
 export const encodeFieldModel = (
   { manifest, theta, codes }: FieldModelContent,
   { config, weights }: FileEncoder
-): { id: string; bytes: Uint8Array } => {
+) => {
   checkSizes(theta)
   const layout = createFieldLayout(config, manifest.sizes)
   const own = encoderTheta(layout, weights)
   const differences = theta.slice(0, layout.headsFrom)
   for (let i = 0; i < differences.length; i++) differences[i] = differences[i]! - own[i]!
   const heads = theta.slice(layout.headsFrom)
-  const json = Buffer.from(JSON.stringify(manifest))
-  const length = Buffer.alloc(LENGTH_BYTES)
-  length.writeUInt32LE(json.length)
-  const headBytes = new Uint8Array(heads.buffer)
-  const codeBytes = new Uint8Array(codes.buffer, codes.byteOffset, codes.length)
-  const bytes = Buffer.concat([length, json, encodeHalves(differences), headBytes, codeBytes])
-  return { id: idOf(bytes, manifest.suffix), bytes }
-}
-
-const parseManifest = (id: string, bytes: Buffer): { manifest: FieldManifest; start: number } => {
-  try {
-    const start = LENGTH_BYTES + bytes.readUInt32LE(0)
-    const manifest = JSON.parse(bytes.toString('utf8', LENGTH_BYTES, start)) as FieldManifest
-    return { manifest, start }
-  } catch (cause) {
-    throw new AppError('invalid-model', `${id} is damaged`, { cause })
-  }
+  return encodeHashed('fields', manifest, [encodeHalves(differences), heads, codes])
 }
 
 /** @param bytes differences as halves, then heads */
@@ -134,9 +111,7 @@ export const decodeFieldModel = (
   bytes: Buffer,
   encoder: FileEncoder
 ): FieldModelFile => {
-  const { manifest, start } = parseManifest(id, bytes)
-  if (idOf(bytes, manifest.suffix) !== id)
-    throw new AppError('invalid-model', `${id} is damaged: its content does not match its name`)
+  const { manifest, start } = decodeHashed<FieldManifest>('fields', id, bytes)
   if (manifest.encoder_fingerprint !== encoder.fingerprint)
     throw new AppError(
       'invalid-model',
