@@ -98,17 +98,16 @@ export const trainFake = async (
     if (step % checkpointSteps === 0) await writeCheckpoint(checkpointDir, step)
     hooks.onProgress({
       step,
-      totalSteps: total,
-      tokensPerSecond: speed(),
-      trainLoss: lossAt(step, total),
-      validLoss: step === total ? validLoss : null,
-      etaSeconds: ((total - step) * seconds()) / (step - firstStep),
+      total_steps: total,
+      tokens_per_second: speed(),
+      train_loss: lossAt(step, total),
+      valid_loss: step === total ? validLoss : null,
+      eta_seconds: ((total - step) * seconds()) / (step - firstStep),
     })
   }
   const content = { base, parent: input.model, seed, suffix, table: memory.entries }
-  const lora = await loras.save(content, Math.floor(now() / 1000))
   return {
-    model: lora.id,
+    model: await loras.save(content, Math.floor(now() / 1000)),
     trainedTokens: Math.round(step * stepTokens),
     metrics: {
       steps: step,

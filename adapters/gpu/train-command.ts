@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { TrainingMetrics } from '../../src/openai/fine-tuning.ts'
-import type { TrainHooks } from '../host/backend.ts'
+import type { TrainHooks, TrainProgress } from '../host/backend.ts'
 import { storageError } from '../host/disk.ts'
 import type { Log } from '../host/log.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
@@ -77,15 +77,7 @@ type TrainerEnd =
   Trained | { kind: 'failed'; error: { code: ErrorCode; message: string }; transient: boolean }
 
 type News =
-  | {
-      kind: 'progress'
-      step: number
-      total_steps: number
-      tokens_per_second: number
-      train_loss: number
-      valid_loss: number | null
-      eta_seconds: number
-    }
+  | ({ kind: 'progress' } & TrainProgress)
   | { kind: 'message'; level: 'info' | 'warn'; message: string }
 
 /** `number` grows over all runs of a task that have a report. */
@@ -101,20 +93,14 @@ const isEnd = (line: TrainerLine): line is TrainerEnd & { number?: number } =>
   line.kind === 'trained' || line.kind === 'failed'
 
 /** Tells the job what is no end. @returns the step that it has reached, 0 for a message */
-const passOn = (line: News, hooks: TrainHooks): number => {
+const passOn = (line: News & { number?: number }, hooks: TrainHooks): number => {
   if (line.kind === 'message') {
     hooks.onMessage(line.level, line.message)
     return 0
   }
-  hooks.onProgress({
-    step: line.step,
-    totalSteps: line.total_steps,
-    tokensPerSecond: line.tokens_per_second,
-    trainLoss: line.train_loss,
-    validLoss: line.valid_loss,
-    etaSeconds: line.eta_seconds,
-  })
-  return line.step
+  const { kind: _, number: _number, ...progress } = line
+  hooks.onProgress(progress)
+  return progress.step
 }
 
 const resultOf = (end: TrainerEnd): { result: Trained } | { error: AppError } =>

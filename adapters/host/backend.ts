@@ -41,13 +41,14 @@ export interface TrainInput {
   checkpointDir: string
 }
 
-export interface TrainProgress {
+/** The data of a metrics event. */
+export type TrainProgress = {
   step: number
-  totalSteps: number
-  tokensPerSecond: number
-  trainLoss: number
-  validLoss: number | null
-  etaSeconds: number
+  total_steps: number
+  tokens_per_second: number
+  train_loss: number
+  valid_loss: number | null
+  eta_seconds: number
 }
 
 export interface TrainHooks {

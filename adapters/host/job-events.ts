@@ -21,15 +21,6 @@ export interface EventWriterOptions {
 
 const METRICS_PER_INTERVAL = 500
 
-const metricsData = (progress: TrainProgress): Record<string, number | null> => ({
-  step: progress.step,
-  total_steps: progress.totalSteps,
-  tokens_per_second: progress.tokensPerSecond,
-  train_loss: progress.trainLoss,
-  valid_loss: progress.validLoss,
-  eta_seconds: progress.etaSeconds,
-})
-
 /** An event that cannot be written is logged and lost: jobs do not depend on their events. */
 export class EventWriter {
   private written = 0
@@ -50,18 +41,18 @@ export class EventWriter {
   /** @returns whether the progress was due */
   async metrics(progress: TrainProgress): Promise<boolean> {
     const { now, metricsIntervalMs, maxEvents } = this.options
-    const { step, totalSteps, trainLoss } = progress
+    const { step, total_steps: total, train_loss: loss } = progress
     const intervalMs =
       metricsIntervalMs * 2 ** Math.floor(this.metricsWritten / METRICS_PER_INTERVAL)
     const due = now() - this.lastMetricsAt >= intervalMs && this.written < maxEvents
-    if (!due && step < totalSteps) return false
+    if (!due && step < total) return false
     this.lastMetricsAt = now()
     this.metricsWritten += 1
     await this.append({
       level: 'info',
       type: 'metrics',
-      message: `Step ${step}/${totalSteps}: training loss ${trainLoss.toFixed(4)}`,
-      data: metricsData(progress),
+      message: `Step ${step}/${total}: training loss ${loss.toFixed(4)}`,
+      data: progress,
     })
     return true
   }

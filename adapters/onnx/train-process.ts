@@ -146,13 +146,12 @@ const trainHead = async (
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
   const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
   const hooks = hooksOf(signal)
-  const now = () => performance.now()
   const result =
     kind === 'train-head'
       ? await trainLabelHead(task, hooks, {
           encoder: await openEncoder(encoderPath, { threads }),
           headsDir,
-          now,
+          now: () => performance.now(),
         })
       : await trainFieldHead(task, hooks, {
           encoder: openFieldEncoder(encoderPath),

@@ -6,7 +6,7 @@ begin alike are computed with their prefix once. Knows nothing of jobs or of HTT
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -18,20 +18,6 @@ from token_budget import TokenBudget
 
 #: a packed batch to what the model says at its completion tokens, [labels, vocabulary]
 LabelLogits = Callable[[PackedRows], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class RowLosses:
-    #: mean nats per completion token of each row
-    losses: list[float]
-    #: completion tokens of each row
-    tokens: list[int]
-
-    @property
-    def mean(self) -> float:
-        """Nats per completion token of all rows together."""
-        nats = sum(loss * count for loss, count in zip(self.losses, self.tokens, strict=True))
-        return nats / sum(self.tokens)
 
 
 def parts_of(rows: Sequence[Row], max_tokens: int) -> list[list[int]]:
@@ -48,30 +34,20 @@ def parts_of(rows: Sequence[Row], max_tokens: int) -> list[list[int]]:
     return parts
 
 
-def completion_nats(logits_of: LabelLogits, row: Row) -> list[float]:
-    """Log-probability of every completion token."""
-    with torch.no_grad():
-        losses = label_losses(logits_of(pack_rows([row])), [replace(row, targets=None)])
-    return (-losses).tolist()
-
-
-def part_losses(logits_of: LabelLogits, rows: Sequence[Row]) -> list[float]:
-    """Mean nats per completion token of each row, as themselves."""
+def completion_nats(logits_of: LabelLogits, rows: Sequence[Row]) -> list[torch.Tensor]:
+    """Nats of every completion token as itself, row by row."""
     packed = pack_rows(rows)
     with torch.no_grad():
         hard = [replace(row, targets=None) for row in rows]
-        nats = label_losses(logits_of(packed), hard)
-    return [float(values.mean()) for values in nats.split(packed.label_counts)]
+        return list(label_losses(logits_of(packed), hard).split(packed.label_counts))
 
 
-def losses_of_rows(logits_of: LabelLogits, rows: Sequence[Row], max_tokens: int) -> RowLosses:
-    """`rows` is not empty and was checked."""
-    losses = [0.0] * len(rows)
+def mean_loss(logits_of: LabelLogits, rows: Sequence[Row], max_tokens: int) -> float:
+    """Nats per completion token of all rows together. `rows` is not empty."""
+    nats = 0.0
     for part in parts_of(rows, max_tokens):
-        values = part_losses(logits_of, [rows[number] for number in part])
-        for number, value in zip(part, values, strict=True):
-            losses[number] = value
-    return RowLosses(losses, [len(row.completion_ids) for row in rows])
+        nats += sum(map(float, map(torch.sum, completion_nats(logits_of, [rows[n] for n in part]))))
+    return nats / sum(len(row.completion_ids) for row in rows)
 
 
 def targets_of_rows(

@@ -28,7 +28,7 @@ class Task:
     #: JSON lines: `prompt_ids`, `completion_ids`, `weight`, and of a self-distillation
     #: `teacher_prompt_ids`
     rows_file: str
-    validation_rows_file: str | None
+    validation_rows_file: str
     #: two tasks with the same one compute the same
     identity: str
     #: row numbers of each step; steps behind the last one begin again with the first
@@ -64,8 +64,7 @@ class Task:
         return read_rows(Path(self.rows_file))
 
     def validation_rows(self) -> list[Row]:
-        path = self.validation_rows_file
-        return [] if path is None else read_rows(Path(path))
+        return read_rows(Path(self.validation_rows_file))
 
 
 def read_task(path: Path) -> Task:

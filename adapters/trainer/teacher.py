@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from errors import TrainingError
 from model import LoraModel
 from report import Report
 from row_outputs import targets_of_rows
@@ -24,25 +23,13 @@ TEACHER_ROWS = 128
 def rows_to_learn(
     model: LoraModel, rows: Sequence[Row], report: Report, budget: TokenBudget
 ) -> list[Row]:
-    """
-    The rows with the teacher's targets.
-
-    Raises TrainingError `invalid-request` for a row that no teacher reads.
-    """
-    read = [_read_by_teacher(row, number) for number, row in enumerate(rows, 1)]
+    """The rows, which all have a prompt for the teacher, with its targets."""
+    read = [Row(row.teacher_prompt_ids, row.completion_ids) for row in rows]
     targets = _targets(model, read, report, budget)
     return [
         replace(row, targets=trusted_targets(own, row.completion_ids))
         for row, own in zip(rows, targets, strict=True)
     ]
-
-
-def _read_by_teacher(row: Row, number: int) -> Row:
-    if row.teacher_prompt_ids is None:
-        raise TrainingError(
-            "invalid-request", f"row {number} has no prompt for the teacher, but others have one"
-        )
-    return Row(row.teacher_prompt_ids, row.completion_ids, row.weight)
 
 
 def _targets(

@@ -37,7 +37,7 @@ from checkpoint import (
 from errors import TrainingError
 from model import LoraModel, load_base
 from report import Replaced, Report, end_with_parent
-from row_outputs import completion_nats
+from row_outputs import LabelLogits, completion_nats
 from rows import Row
 from schedule import Counters
 from task import Task, read_task
@@ -107,10 +107,11 @@ def begin(task: Task, model: LoraModel, report: Report) -> Checkpoint:
 def measure_probes(task: Task, model: LoraModel) -> dict[str, Any]:
     """Log-probabilities of every token of the probes' completions, without the lora and with it."""
     rows = [Row(one["prompt_ids"], one["completion_ids"]) for one in task.probes]
-    return {
-        "base": [nats for row in rows for nats in completion_nats(model.base_label_logits, row)],
-        "lora": [nats for row in rows for nats in completion_nats(model.label_logits, row)],
-    }
+
+    def measure(logits_of: LabelLogits) -> list[float]:
+        return [-nats for row in rows for nats in completion_nats(logits_of, [row])[0].tolist()]
+
+    return {"base": measure(model.base_label_logits), "lora": measure(model.label_logits)}
 
 
 def train(task: Task, report: Report, stop: threading.Event) -> None:

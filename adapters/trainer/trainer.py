@@ -24,7 +24,7 @@ from losses import label_losses, label_weights
 from model import LoraModel
 from packing import pack_rows, split_rows
 from report import Report
-from row_outputs import losses_of_rows
+from row_outputs import mean_loss
 from rows import Row, total_label_weight
 from schedule import BETAS, CLIP_NORM, EPSILON, learning_rate_at, validations_due
 from task import Task
@@ -199,8 +199,8 @@ class Trainer:
         rows = self._validation_rows
         if not rows:
             return
-        compute = partial(losses_of_rows, self._model.label_logits, rows)
-        self.counters.valid_loss = self._budget.within(rows, compute).mean
+        compute = partial(mean_loss, self._model.label_logits, rows)
+        self.counters.valid_loss = self._budget.within(rows, compute)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -61,8 +61,8 @@ export const trainOn = async (
     checkpointDir: join(folder, 'checkpoints'),
   }
   const hooks = {
-    onProgress: ({ step, totalSteps }: { step: number; totalSteps: number }) =>
-      onProgress(step, totalSteps),
+    onProgress: ({ step, total_steps: total }: { step: number; total_steps: number }) =>
+      onProgress(step, total),
     onMessage: () => undefined,
     signal: new AbortController().signal,
   }

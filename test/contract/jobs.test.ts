@@ -216,11 +216,11 @@ describe('job queue', () => {
 
 const progress = (step: number) => ({
   step,
-  totalSteps: 100_000,
-  tokensPerSecond: 1,
-  trainLoss: 1,
-  validLoss: null,
-  etaSeconds: 1,
+  total_steps: 100_000,
+  tokens_per_second: 1,
+  train_loss: 1,
+  valid_loss: null,
+  eta_seconds: 1,
 })
 
 const silent = () => undefined

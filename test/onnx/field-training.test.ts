@@ -99,12 +99,12 @@ describe('training of a field model', () => {
       hooks,
       options
     )
-    expect(hooks.progress[0]!.trainLoss).toBeGreaterThan(1)
+    expect(hooks.progress[0]!.train_loss).toBeGreaterThan(1)
     expect(trained.metrics.valid_loss).toBeLessThan(0.2)
     expect(trained.validRight).toBeGreaterThan(0.95)
     expect(hooks.progress.map(({ step }) => step).slice(0, 3)).toEqual([1, 2, 3])
-    expect(hooks.progress[0]).toMatchObject({ totalSteps: 160, validLoss: null })
-    expect(hooks.progress.at(-1)).toMatchObject({ etaSeconds: 0, validLoss: expect.any(Number) })
+    expect(hooks.progress[0]).toMatchObject({ total_steps: 160, valid_loss: null })
+    expect(hooks.progress.at(-1)).toMatchObject({ eta_seconds: 0, valid_loss: expect.any(Number) })
     expect(trained.metrics.tokens_per_second).toBeGreaterThan(0)
     expect(trained.trainedTokens).toBeGreaterThan(160 * 6)
   })
@@ -132,8 +132,8 @@ describe('training of a field model', () => {
     const trained = await trainFields(input, hooks, { ...options, now, maxSeconds: 40 })
     expect(trained.metrics.steps).toBeLessThan(20)
     expect(trained.metrics.seconds).toBeGreaterThanOrEqual(40)
-    expect(hooks.progress.at(-1)!.etaSeconds).toBe(0)
-    expect(hooks.progress[1]!.etaSeconds).toBeLessThan(40)
+    expect(hooks.progress.at(-1)!.eta_seconds).toBe(0)
+    expect(hooks.progress[1]!.eta_seconds).toBeLessThan(40)
   })
 
   it('gives the same theta for the same seed and another for another', async () => {
@@ -197,10 +197,10 @@ describe('training of a field model', () => {
     const hooks = observe()
     const trained = await trainFields(input, hooks, options)
     expect(trained.metrics.steps).toBeLessThan(20 * 10)
-    expect(hooks.progress.at(-1)!.etaSeconds).toBe(0)
+    expect(hooks.progress.at(-1)!.eta_seconds).toBe(0)
     // what is returned is not the last theta
     expect(trained.validRight).toBeGreaterThan(0.3)
-    expect(trained.metrics.valid_loss).not.toBe(hooks.progress.at(-1)!.validLoss)
+    expect(trained.metrics.valid_loss).not.toBe(hooks.progress.at(-1)!.valid_loss)
     const again = observe()
     expect((await trainFields(input, again, options)).theta).toEqual(trained.theta)
     expect(again.progress).toEqual([])

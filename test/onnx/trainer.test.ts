@@ -45,8 +45,8 @@ describe('trainLora', () => {
       inputOf(few, { rank: 8, max_steps: 150, learning_rate: 2e-2 }, { validationRows: few }),
       hooks
     )
-    expect(hooks.progress[0]!.trainLoss).toBeGreaterThan(3)
-    expect(hooks.progress.at(-1)!.trainLoss).toBeLessThan(0.05)
+    expect(hooks.progress[0]!.train_loss).toBeGreaterThan(3)
+    expect(hooks.progress.at(-1)!.train_loss).toBeLessThan(0.05)
     expect(trained.metrics.valid_loss).toBeLessThan(0.05)
     const losses = new LossModel(model)
     const before = await losses.lossOfRows(few, null)
@@ -64,9 +64,9 @@ describe('trainLora', () => {
       hooks
     )
     expect(hooks.progress.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
-    expect(hooks.progress.every(({ totalSteps }) => totalSteps === 9)).toBe(true)
-    expect(hooks.progress.at(-1)).toMatchObject({ etaSeconds: 0, validLoss: expect.any(Number) })
-    expect(hooks.progress[0]!.etaSeconds).toBeGreaterThan(0)
+    expect(hooks.progress.every(({ total_steps }) => total_steps === 9)).toBe(true)
+    expect(hooks.progress.at(-1)).toMatchObject({ eta_seconds: 0, valid_loss: expect.any(Number) })
+    expect(hooks.progress[0]!.eta_seconds).toBeGreaterThan(0)
     expect(trained.metrics).toMatchObject({ steps: 9, valid_loss: expect.any(Number) })
     expect(trained.metrics.tokens_per_second).toBeGreaterThan(0)
     expect(trained.trainedTokens).toBeGreaterThan(0)
@@ -146,7 +146,7 @@ describe('trainLora', () => {
     })
     expect(trained.metrics.steps).toBeLessThan(20)
     expect(trained.metrics.seconds).toBeGreaterThanOrEqual(10)
-    expect(hooks.progress.at(-1)!.etaSeconds).toBe(0)
+    expect(hooks.progress.at(-1)!.eta_seconds).toBe(0)
   })
 
   it('accumulates a batch that does not fit in memory from parts', async () => {

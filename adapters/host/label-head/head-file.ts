@@ -58,9 +58,10 @@ export interface LabelHead {
   bytes: number
 }
 
+const partOf = (part: Head | null) => (part === null ? [] : [part.weights, part.bias])
+
 /** The file's bytes and the id that they have. */
 export const encodeHead = ({ manifest, head, codes }: HeadContent) => {
-  const partOf = (part: Head | null) => (part === null ? [] : [part.weights, part.bias])
   const numbers = [...partOf(head.embedded), codes, ...partOf(head.hashed)]
   return encodeHashed('head', manifest, numbers)
 }

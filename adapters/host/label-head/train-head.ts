@@ -233,20 +233,18 @@ export const trainLabelHead = async (
   const model = await writeHead(headsDir, { manifest, head, codes: kept.codes })
   const seconds = Math.max(0.001, (now() - startedAt) / 1000)
   const figures = {
-    trainLoss: validated.loss ?? lossOf(head, rows, labels, encoded)!,
-    validLoss: lossOf(head, validationRows, labels, encoded),
-    tokensPerSecond: encoded.tokens / seconds,
+    train_loss: validated.loss ?? lossOf(head, rows, labels, encoded)!,
+    valid_loss: lossOf(head, validationRows, labels, encoded),
+    tokens_per_second: encoded.tokens / seconds,
   }
-  hooks.onProgress({ step: 1, totalSteps: 1, etaSeconds: 0, ...figures })
+  hooks.onProgress({ step: 1, total_steps: 1, eta_seconds: 0, ...figures })
   return {
     model,
     trainedTokens: encoded.tokens,
     metrics: {
       steps: 1,
       seconds,
-      tokens_per_second: figures.tokensPerSecond,
-      train_loss: figures.trainLoss,
-      valid_loss: figures.validLoss,
+      ...figures,
       peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
     },
   }

@@ -70,9 +70,9 @@ const train = async (encoder: FieldEncoder, task: FillTask, learned: readonly Fo
     {
       signal,
       onMessage: () => undefined,
-      onProgress: ({ step, totalSteps }) => {
+      onProgress: ({ step, total_steps: total }) => {
         const byTime = (performance.now() - startedAt) / 1000 / maxSeconds
-        onProgress(TRAINING_SHARE * Math.min(1, Math.max(step / totalSteps, byTime)))
+        onProgress(TRAINING_SHARE * Math.min(1, Math.max(step / total, byTime)))
       },
     },
     { threads, maxSeconds }

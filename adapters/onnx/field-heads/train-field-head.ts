@@ -34,12 +34,12 @@ export interface TrainFieldHeadDeps {
 const partOf =
   ({ onProgress }: TrainHooks, before: number, share: number) =>
   (progress: TrainProgress): void => {
-    const total = Math.round(progress.totalSteps / share)
+    const total = Math.round(progress.total_steps / share)
     onProgress({
       ...progress,
       step: Math.round(before * total) + progress.step,
-      totalSteps: total,
-      etaSeconds: progress.etaSeconds / share,
+      total_steps: total,
+      eta_seconds: progress.eta_seconds / share,
     })
   }
 

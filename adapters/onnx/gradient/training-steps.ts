@@ -43,11 +43,11 @@ const report = (steps: TrainingSteps, trainLoss: number): void => {
   const progress = steps.isOver() ? 1 : progressOf(steps)
   hooks.onProgress({
     step: counters.step,
-    totalSteps,
-    tokensPerSecond: tokensPerSecond(counters),
-    trainLoss,
-    validLoss: counters.validLoss,
-    etaSeconds: (counters.elapsedSeconds / progress) * (1 - progress),
+    total_steps: totalSteps,
+    tokens_per_second: tokensPerSecond(counters),
+    train_loss: trainLoss,
+    valid_loss: counters.validLoss,
+    eta_seconds: (counters.elapsedSeconds / progress) * (1 - progress),
   })
 }
 

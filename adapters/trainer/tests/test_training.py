@@ -157,11 +157,6 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model):
         ({"start": "/nowhere"}, "invalid-model", "/nowhere"),
         ({"rows_file": "/nowhere"}, "invalid-request", "no rows"),
         ({"unknown": 1}, "invalid-request", "unknown"),
-        (
-            {"rows": [row("a", "b", teacher="c"), row("a", "b")]},
-            "invalid-request",
-            "row 2 has no prompt for the teacher",
-        ),
         ({"four_bit": True}, "invalid-request", "bitsandbytes"),
         ({"checkpoint_dir": "/dev/full/checkpoint"}, "store-unavailable", "cannot be written"),
     ],

@@ -13,12 +13,10 @@ import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from checkpoint import Checkpoint, OptimizerState
 from model import LoraModel, load_base
 from packing import PackedRows
 from report import Report
 from rows import Row
-from schedule import Counters
 from task import Task
 from token_budget import TokenBudget
 from train import begin
@@ -153,16 +151,14 @@ def scarce(
     return logits_of
 
 
-def open_lora(model: Path, start: Path, **options: Any) -> LoraModel:
-    return LoraModel(load_base(model, "cpu", "float32", **options), start)
+def open_lora(model: Path, start: Path) -> LoraModel:
+    return LoraModel(load_base(model, "cpu", "float32"), start)
 
 
 def trainer_of(
     folder: Path,
     model: Path,
     report: Recorder,
-    *,
-    asked_to_stop: Callable[[], bool] = lambda: False,
     **fields: Any,
 ) -> tuple[Trainer, LoraModel]:
     """A training in the test's own process, from its checkpoint where it has one."""
@@ -176,10 +172,6 @@ def trainer_of(
         begin(task, lora, report),
         report,
         budget=TokenBudget(task.max_tokens, report),
-        asked_to_stop=asked_to_stop,
+        asked_to_stop=lambda: False,
     )
     return trainer, lora
-
-
-def fresh(lora: LoraModel) -> Checkpoint:
-    return Checkpoint(Counters(), lora.copy_weights(), OptimizerState(0, {}, {}))

@@ -56,7 +56,7 @@ const taskOf = (name: string, fields: Partial<LoraTask> = {}): LoraTask => ({
   ...fields,
 })
 
-const lossesOf = ({ progress }: Observed): number[] => progress.map(({ trainLoss }) => trainLoss)
+const lossesOf = ({ progress }: Observed): number[] => progress.map(({ train_loss }) => train_loss)
 
 const trainHere = async (): Promise<Trained> => {
   const model = await loadModel(modelPath, 'float32')
