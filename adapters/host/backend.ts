@@ -24,9 +24,6 @@ export interface CompletionEnd {
   distance?: number
 }
 
-/** What rows are for: validation rows may all have one label. */
-export type RowsPurpose = 'training' | 'validation'
-
 export interface TrainInput {
   /** base model or lora to start from */
   model: string
@@ -71,16 +68,10 @@ export interface EngineBackend {
   fingerprint(model: string): string | null
   /**
    * Finds errors before the job is created: no rows, a row over the context, a lora of another base.
-   * @param purpose default `training`
-   * @param method what the rows are for, where a model has several
+   * @param method what trains on the rows; without one they are to validate with, and may all have one label
    * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`
    */
-  validateTraining(
-    model: string,
-    rows: TrainingRow[],
-    purpose?: RowsPurpose,
-    method?: TrainingMethod
-  ): Promise<void>
+  validateTraining(model: string, rows: TrainingRow[], method?: TrainingMethod): Promise<void>
   train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
   /** Greedy when temperature is 0 or absent. Aborting the signal stops the generation. */
   complete(

@@ -57,12 +57,8 @@ export const readRows = async (
   const read = async (fileId: string, param: string) => {
     const rows = parseRows(await files.read(fileId), { fileId, param })
     if (rows.length === 0) throw invalidRequest(`file ${fileId} has no rows`, param)
-    await backend.validateTraining(
-      job.model,
-      rows,
-      param === 'training_file' ? 'training' : 'validation',
-      job.method.type
-    )
+    const method = param === 'training_file' ? job.method.type : undefined
+    await backend.validateTraining(job.model, rows, method)
     return rows
   }
   const rows = await read(job.training_file, 'training_file')

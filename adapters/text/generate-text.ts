@@ -3,8 +3,8 @@
  * calls and JSON.
  */
 import type { CompletionEnd, TokenDelta } from '../host/backend.ts'
-import { AppError } from '../../src/errors.ts'
 import type { TokenLogprob } from '../../src/openai/chat.ts'
+import { usageOf } from '../../src/openai/usage/usage.ts'
 import { createCalls } from './constraint/calls.ts'
 import { createChoices, createJsonObject } from './constraint/constraint.ts'
 import type { Constraint } from './constraint/constraint.ts'
@@ -144,10 +144,6 @@ const constraintOf = (
   vocabulary: Vocabulary,
   maxTokens: number
 ): Constraint | null => {
-  if (choices?.length === 0)
-    throw new AppError('invalid-request', 'the list of choices is empty', {
-      param: 'structured_outputs',
-    })
   if (choices)
     return createChoices(
       choices.map((choice) => vocabulary.encode(choice)),
@@ -196,19 +192,13 @@ export async function* generateText(
     for (; !next.done; next = await tokens.next()) yield* assembler.take()
     assembler.end()
     yield* assembler.take()
-    return { finishReason: next.value.finishReason, usage: usageOf(next.value) }
+    const { finishReason, promptTokens, completionTokens, cachedTokens } = next.value
+    const usage = usageOf(promptTokens, completionTokens)
+    return {
+      finishReason,
+      usage: { ...usage, prompt_tokens_details: { cached_tokens: cachedTokens } },
+    }
   } finally {
     left.abort()
   }
 }
-
-const usageOf = (end: {
-  promptTokens: number
-  cachedTokens: number
-  completionTokens: number
-}): CompletionEnd['usage'] => ({
-  prompt_tokens: end.promptTokens,
-  completion_tokens: end.completionTokens,
-  total_tokens: end.promptTokens + end.completionTokens,
-  prompt_tokens_details: { cached_tokens: end.cachedTokens },
-})

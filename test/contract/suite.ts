@@ -608,6 +608,7 @@ export const describeContract = (
         const functions = [{ name: 'not a name' }]
         for (const [wrong, param] of [
           [{}, 'structured_outputs'],
+          [{ choice: [] }, 'structured_outputs.choice'],
           [{ calls, choice: ['a'] }, 'structured_outputs'],
           [{ calls: { ...calls, functions } }, 'structured_outputs.calls.functions.0.name'],
         ] as const) {

@@ -81,7 +81,7 @@ describe('a field head', () => {
     const [encoder] = backend.models()
     expect(encoder!.training_methods).toEqual(['label-head', 'field-head'])
     const rows = rowsOf(200)
-    await backend.validateTraining('tiny-bert', rows, 'training', 'field-head')
+    await backend.validateTraining('tiny-bert', rows, 'field-head')
     const { model, metrics } = await backend.train(inputOf(rows), observe())
     expect(metrics.steps).toBeGreaterThan(0)
     const { text, logprob, end } = await ask(backend, model, 'my card is lost , 712 money')
@@ -131,9 +131,10 @@ describe('a field head', () => {
     const equal = rowsOf(60).map(({ messages: [question] }) => ({
       messages: [question!, { role: 'assistant', content: 'always' }],
     }))
-    await expect(
-      backend.validateTraining('tiny-bert', equal, 'training', 'field-head')
-    ).rejects.toMatchObject({ code: 'invalid-request', param: 'training_file' })
+    await expect(backend.validateTraining('tiny-bert', equal, 'field-head')).rejects.toMatchObject({
+      code: 'invalid-request',
+      param: 'training_file',
+    })
     const rows = rowsOf(60).map(({ messages: [question] }, at) => ({
       messages: [
         question!,

@@ -136,12 +136,6 @@ describe('constrained generation', () => {
     expect(constraint.forced()).toEqual([END_ID])
   })
 
-  it('refuses an empty list of choices', async () => {
-    await expect(collect(generator, textRequest({ choices: [] }))).rejects.toMatchObject({
-      code: 'invalid-request',
-    })
-  })
-
   it('writes one JSON object at every seed, temperature and limit of tokens', async () => {
     await fc.assert(
       fc.asyncProperty(

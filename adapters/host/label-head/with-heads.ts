@@ -7,7 +7,6 @@ import { usageOf } from '../../../src/openai/usage/usage.ts'
 import type {
   CompletionEnd,
   EngineBackend,
-  RowsPurpose,
   TokenDelta,
   TrainHooks,
   TrainInput,
@@ -82,14 +81,13 @@ class HeadsBackend implements EngineBackend {
   async validateTraining(
     model: string,
     rows: TrainingRow[],
-    purpose: RowsPurpose = 'training',
     method?: TrainingMethod
   ): Promise<void> {
     const { id } = this.encoder
     if (this.kindOf(model))
       throw invalidRequest(`${model} is a head: train from its encoder ${id}`, 'model')
-    if (model !== id) return this.backend.validateTraining(model, rows, purpose, method)
-    if (purpose === 'training') this.kinds.find((kind) => kind.method === method)?.checkRows(rows)
+    if (model !== id) return this.backend.validateTraining(model, rows, method)
+    this.kinds.find((kind) => kind.method === method)?.checkRows(rows)
   }
 
   async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {

@@ -5,10 +5,10 @@
 import type { BoundCalls } from '../../../src/openai/chat.ts'
 import type { Constraint } from './constraint.ts'
 import { objectOf } from './json-schema.ts'
+import { isBlank } from './json-tokens.ts'
 import {
   either,
   END,
-  isBlank,
   literal,
   object,
   oneText,

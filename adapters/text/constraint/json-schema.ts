@@ -3,6 +3,7 @@
  * Every text that it takes is JSON; what a keyword asks beyond the ones read here is for the caller to check.
  * Where keywords allow more than is read, such as unnamed members beside named ones, fewer texts are taken.
  */
+import { isFields } from '../../../src/openai/fields.ts'
 import {
   anyObject,
   either,
@@ -19,10 +20,7 @@ import {
 
 type Keywords = Readonly<Record<string, unknown>>
 
-const isKeywords = (schema: unknown): schema is Keywords =>
-  typeof schema === 'object' && schema !== null && !Array.isArray(schema)
-
-const keywordsIn = (of: unknown): Keywords => (isKeywords(of) ? of : {})
+const keywordsIn = (of: unknown): Keywords => (isFields(of) ? of : {})
 
 /** Schemas that are read for one value. Beyond, its other schemas take any value. */
 const MAX_READ = 256
@@ -52,7 +50,7 @@ const partAt = (root: unknown, pointer: string): unknown => {
 /** Names sorted at any depth. */
 const canonical = (of: unknown): string =>
   JSON.stringify(of, (_name, inner: unknown) =>
-    isKeywords(inner)
+    isFields(inner)
       ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
       : inner
   )

@@ -29,6 +29,9 @@ export const QUOTE = code('"')
 const BACKSLASH = code('\\')
 const ESCAPES = new Set([...'"\\/bfnrt'].map(code))
 
+/** White space of JSON. */
+export const isBlank = (byte: number): boolean =>
+  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 export const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39
 const isHex = (byte: number): boolean =>
   isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)

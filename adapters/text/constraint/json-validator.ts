@@ -6,6 +6,7 @@ import {
   code,
   ENDABLE,
   firstNumberPart,
+  isBlank,
   isBetweenCharacters,
   nextInString,
   nextNumberPart,
@@ -65,8 +66,6 @@ const START: State = {
 }
 
 const LITERALS = new Map(['true', 'false', 'null'].map((word) => [code(word[0]!), word.slice(1)]))
-const isSpace = (byte: number): boolean =>
-  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 const inString = (state: State, byte: number): State | null => {
   if (byte === QUOTE && isBetweenCharacters(state.string))
     return { ...state, place: state.place === 'key-string' ? 'colon' : 'after' }
@@ -125,7 +124,7 @@ const step = (state: State, byte: number): State | null => {
     case 'complete':
       return null
     default:
-      return isSpace(byte) ? state : between(state, byte)
+      return isBlank(byte) ? state : between(state, byte)
   }
 }
 

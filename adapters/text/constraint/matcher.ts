@@ -4,7 +4,6 @@
  * matchers of recursive schemas are finite.
  */
 import {
-  code,
   ENDABLE,
   firstNumberPart,
   isBetweenCharacters,
@@ -248,7 +247,3 @@ export const value =
 
 /** Any object. */
 export const anyObject: Part = (rest) => record(value(1))(rest)
-
-/** Whether the byte is white space between lines or words. */
-export const isBlank = (byte: number): boolean =>
-  byte === code(' ') || byte === code('\n') || byte === code('\r') || byte === code('\t')
