@@ -13,7 +13,7 @@ import type { ReportFault, ServerFault } from './fault-log.ts'
 import { openEngine, openStore, type OpenEngine } from './opening.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
-import { forkModule, supervise, type OnChildFault } from './process/supervise.ts'
+import { forkModule, moduleBeside, supervise, type OnChildFault } from './process/supervise.ts'
 import { Load } from './proxy/client/load.ts'
 import { LogQueue } from './proxy/log-queue.ts'
 import { assemble } from './server/assemble.ts'
@@ -34,7 +34,7 @@ const openTracing = async (options: TracingOptions | null): Promise<Tracing | nu
 
 /** The worker beside the proxy. */
 const startWorker = (config: Config, engine: OpenEngine | null, onFault: OnChildFault) => {
-  const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
+  const entry = moduleBeside(import.meta.url, 'cli')
   const engineEnv =
     engine === null
       ? { ENGINE: 'none' }

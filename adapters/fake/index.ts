@@ -1,12 +1,7 @@
 /** How the composition root gets a fake engine: as a process of its own. */
 import { type EngineProcess, startEngineProcess } from '../host/start-process.ts'
-import type { OnChildFault } from '../../src/process/supervise.ts'
+import { moduleBeside, type OnChildFault } from '../../src/process/supervise.ts'
 import type { FakeFaults } from './train.ts'
-
-const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
-  import.meta.url
-)
 
 /** @throws AppError when the engine cannot start */
 export const startFakeEngine = (options: {
@@ -16,7 +11,7 @@ export const startFakeEngine = (options: {
 }): Promise<EngineProcess> =>
   startEngineProcess({
     name: 'fake',
-    entry,
+    entry: moduleBeside(import.meta.url, 'process'),
     dataDir: options.dataDir,
     onFault: options.onFault,
     env: options.faults ? { FAKE_FAULTS: JSON.stringify(options.faults) } : {},

@@ -1,11 +1,8 @@
 /** A command that ends with this process, and all that it started with it. */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { signalGroup } from '../../src/process/signal-group.ts'
-
-const fromSources = import.meta.url.endsWith('.ts')
-const entry = fileURLToPath(new URL(fromSources ? './leash.ts' : './leash.js', import.meta.url))
+import { forkModule, moduleBeside } from '../../src/process/supervise.ts'
 
 /** Lines of its output, for the message when it ends. */
 const KEPT_LINES = 30
@@ -30,9 +27,9 @@ export class LeashedChild {
     onLine: (line: string) => void,
     graceMs = 0
   ) {
-    this.child = fork(entry, [String(graceMs), ...command], {
+    this.child = forkModule(moduleBeside(import.meta.url, 'leash'), {
+      arguments: [String(graceMs), ...command],
       env,
-      execArgv: fromSources ? ['--import', 'tsx'] : [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.child.on('message', ({ group }: { group?: number }) => void (this.group = group))

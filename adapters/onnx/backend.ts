@@ -67,11 +67,8 @@ export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<En
       },
       train: (task, hooks) =>
         runTrainingJob(
-          {
-            task,
-            checkpointDir: task.checkpointDir,
-            request: (taskFile) => ({ kind: 'train', setup, taskFile }),
-          },
+          task,
+          (taskFile) => ({ kind: 'train', setup, taskFile }),
           hooks,
           options.onTrainingProcess
         ),

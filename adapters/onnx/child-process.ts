@@ -1,8 +1,7 @@
 /** Starts `train-process.ts` and passes messages to and from it. */
-import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { forkModule, moduleBeside } from '../../src/process/supervise.ts'
 import type { TrainProgress, TrainResult } from '../host/backend.ts'
 import type { Precision } from './load-model.ts'
 
@@ -46,15 +45,9 @@ export type ChildReport =
   /** `call` is null for training */
   | { kind: 'failed'; call: number | null; error: ChildError }
 
-const fromSources = import.meta.url.endsWith('.ts')
-const entry = fileURLToPath(
-  new URL(fromSources ? './train-process.ts' : './train-process.js', import.meta.url)
-)
-
 /** @param onReport called for every message until the end */
 export const startChild = (onReport: (report: ChildReport) => void) => {
-  const child: ChildProcess = fork(entry, [], {
-    execArgv: fromSources ? ['--import', 'tsx'] : [],
+  const child = forkModule(moduleBeside(import.meta.url, 'train-process'), {
     // stderr is inherited for the messages of onnxruntime; stdout belongs to the parent
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })

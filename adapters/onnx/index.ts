@@ -1,11 +1,6 @@
 /** How the composition root gets the embedded engine: as a process of its own. */
-import type { OnChildFault } from '../../src/process/supervise.ts'
+import { moduleBeside, type OnChildFault } from '../../src/process/supervise.ts'
 import { type EngineProcess, startEngineProcess } from '../host/start-process.ts'
-
-const entry = new URL(
-  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
-  import.meta.url
-)
 
 /**
  * @param options.modelPath a GGUF file or a Hugging Face folder, for loras; null: there are none
@@ -28,7 +23,7 @@ export const startOnnxEngine = ({
 }): Promise<EngineProcess> =>
   startEngineProcess({
     name: 'onnx',
-    entry,
+    entry: moduleBeside(import.meta.url, 'process'),
     dataDir,
     onFault,
     env: {

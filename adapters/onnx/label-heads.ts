@@ -5,7 +5,6 @@ import type { EngineBackend } from '../host/backend.ts'
 import { Heads } from '../host/label-head/heads.ts'
 import { labelHeads } from '../host/label-head/label-heads.ts'
 import type { SentenceEncoder } from '../host/label-head/sentence-encoder.ts'
-import type { HeadTask } from '../host/label-head/train-head.ts'
 import { messagesText } from '../../src/openai/message-text.ts'
 import { withHeads, type HeadKind } from '../host/label-head/with-heads.ts'
 import type { Log } from '../host/log.ts'
@@ -31,18 +30,14 @@ export interface OnnxEncoderOptions {
   onTrainingProcess?: (pid: number | undefined) => void
 }
 
-const trainInChild = (
-  kind: 'train-head' | 'train-field-head',
-  setup: HeadSetup,
-  onStart: OnnxEncoderOptions['onTrainingProcess']
-): HeadKind['train'] => {
-  const request = (taskFile: string) => ({ kind, setup, taskFile })
-  return (input, hooks) => {
-    const { rows, validationRows, seed, suffix, metadata, checkpointDir } = input
-    const task: HeadTask = { rows, validationRows, seed, suffix, metadata, checkpointDir }
-    return runTrainingJob({ task, checkpointDir, request }, hooks, onStart)
-  }
-}
+const trainInChild =
+  (
+    kind: 'train-head' | 'train-field-head',
+    setup: HeadSetup,
+    onStart: OnnxEncoderOptions['onTrainingProcess']
+  ): HeadKind['train'] =>
+  (input, hooks) =>
+    runTrainingJob(input, (taskFile) => ({ kind, setup, taskFile }), hooks, onStart)
 
 /** Field heads as a kind of heads of an encoder. */
 export const fieldHeads = (

@@ -1,10 +1,9 @@
 /**
  * Runs training jobs in child processes. A child that dies is started again from its checkpoint.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TrainHooks, TrainResult } from '../host/backend.ts'
-import { storageError } from '../host/disk.ts'
+import { writeInFolder } from '../host/disk.ts'
 import { type ProcessEnd, withRestarts } from '../lora/restarts.ts'
 import type { HeadTask } from '../host/label-head/train-head.ts'
 import type { LoraTask } from '../lora/lora-backend.ts'
@@ -48,35 +47,23 @@ const runOnce = async (
   return outcome ?? { died, step }
 }
 
-const writeTask = async (task: LoraTask | HeadTask, folder: string): Promise<string> => {
-  const path = join(folder, 'task.json')
-  try {
-    await mkdir(folder, { recursive: true })
-    await writeFile(path, JSON.stringify(task))
-  } catch (cause) {
-    throw storageError(`${path} cannot be written`, cause)
-  }
-  return path
-}
-
-export interface TrainingJob {
-  task: LoraTask | HeadTask
-  /** gets the task's file; kept when the job is restarted */
-  checkpointDir: string
-  /** the message that starts a child's work */
-  request(taskFile: string): ChildRequest
+const writeTask = async (task: LoraTask | HeadTask): Promise<string> => {
+  await writeInFolder(task.checkpointDir, 'task.json', Buffer.from(JSON.stringify(task)))
+  return join(task.checkpointDir, 'task.json')
 }
 
 /**
+ * @param requestOf the message that starts a child's work
  * @param onStart told the process id of every child
  * @throws AppError as `withRestarts`
  */
 export const runTrainingJob = async (
-  job: TrainingJob,
+  task: LoraTask | HeadTask,
+  requestOf: (taskFile: string) => ChildRequest,
   hooks: TrainHooks,
   onStart: (pid: number | undefined) => void = () => undefined
 ): Promise<TrainResult> => {
-  const request = job.request(await writeTask(job.task, job.checkpointDir))
+  const request = requestOf(await writeTask(task))
   return withRestarts(() => runOnce(request, hooks, onStart), hooks, {
     code: 'internal',
     advice: 'is there enough memory?',

@@ -124,7 +124,8 @@ export const openTrainer = async (
     pack: (rows) => packBatch(rows, model.config, blocks),
     step: async (batch) => {
       const { gradient } = await session.run(batch, theta)
-      adamWStep(theta, gradient, state, { learningRate: 1e-4, weightDecay: 0, clipNorm: 1 })
+      const groups = [{ until: theta.length, learningRate: 1e-4, weightDecay: 0 }]
+      adamWStep(theta, gradient, state, { groups, clipNorm: 1 })
     },
     close: () => session.close(),
   }

@@ -1,5 +1,5 @@
 /** Child processes that are restarted when they die, after growing pauses, and end with their parent. */
-import { fork, type ChildProcess } from 'node:child_process'
+import { fork, type ForkOptions, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const FIRST_PAUSE_MS = 200
@@ -24,15 +24,19 @@ export const endChild = async (child: ChildProcess): Promise<void> => {
   clearTimeout(killer)
 }
 
+/** The module beside that of `url`, which has the ending of the sources or of `dist`. */
+export const moduleBeside = (url: string, name: string): URL =>
+  new URL(`${name}${url.endsWith('.ts') ? '.ts' : '.js'}`, url)
+
 /** Runs a module of this package as a process of its own; works from the sources and from `dist`. */
 export const forkModule = (
   entry: URL,
-  options: { arguments?: string[]; env: NodeJS.ProcessEnv }
+  { arguments: args = [], ...options }: ForkOptions & { arguments?: string[] }
 ): ChildProcess =>
-  fork(fileURLToPath(entry), options.arguments ?? [], {
-    env: options.env,
-    execArgv: entry.pathname.endsWith('.ts') ? ['--import', 'tsx'] : [],
+  fork(fileURLToPath(entry), args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    ...options,
+    execArgv: entry.pathname.endsWith('.ts') ? ['--import', 'tsx'] : [],
   })
 
 /**

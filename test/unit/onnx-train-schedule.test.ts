@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { adamWGroupsStep, adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
+import { adamWStep, createAdamW } from '../../adapters/onnx/gradient/adamw.ts'
 import { sharedPrefixTokens } from '../../adapters/text/rows.ts'
 import { learningRateAt, resolveHyperparameters } from '../../adapters/lora/hyperparameters.ts'
 import { epochBatches } from '../../adapters/lora/schedule.ts'
@@ -9,12 +9,16 @@ import { randomRows, tinyConfig } from '../kit/model/tiny-training.ts'
 
 const row = (promptIds: number[]) => ({ promptIds, completionIds: [1], weight: 1 })
 
-describe('AdamW', () => {
-  const options = { learningRate: 0.1, weightDecay: 0, clipNorm: 0 }
+/** of one group */
+const options = (length: number, { weightDecay = 0, clipNorm = 0 } = {}) => ({
+  groups: [{ until: length, learningRate: 0.1, weightDecay }],
+  clipNorm,
+})
 
+describe('AdamW', () => {
   it('takes its first step of the learning rate against the sign of the gradient', () => {
     const theta = Float32Array.of(1, 1, 1)
-    adamWStep(theta, Float32Array.of(3, -0.01, 0), createAdamW(3), options)
+    adamWStep(theta, Float32Array.of(3, -0.01, 0), createAdamW(3), options(3))
     expect(theta[0]).toBeCloseTo(0.9, 5)
     expect(theta[1]).toBeCloseTo(1.1, 5)
     expect(theta[2]).toBe(1)
@@ -26,7 +30,7 @@ describe('AdamW', () => {
     let [expected, m, v] = [2, 0, 0]
     for (let t = 1; t <= 5; t++) {
       const gradient = 0.3 * t - 1
-      adamWStep(theta, Float32Array.of(gradient), state, { ...options, weightDecay: 0.01 })
+      adamWStep(theta, Float32Array.of(gradient), state, options(1, { weightDecay: 0.01 }))
       m = 0.9 * m + 0.1 * gradient
       v = 0.999 * v + 0.001 * gradient ** 2
       const update = m / (1 - 0.9 ** t) / (Math.sqrt(v / (1 - 0.999 ** t)) + 1e-8)
@@ -43,7 +47,7 @@ describe('AdamW', () => {
     ]
     const state = createAdamW(3)
     const gradient = Float32Array.of(3, 0, -4)
-    expect(adamWGroupsStep(theta, gradient, state, { groups, clipNorm: 1 })).toBe(5)
+    expect(adamWStep(theta, gradient, state, { groups, clipNorm: 1 })).toBe(5)
     expect(theta[0]).toBeCloseTo(0.9, 5)
     expect(theta[1]).toBeCloseTo(0.995, 5)
     expect(theta[2]).toBeCloseTo(1.005, 5)
@@ -53,14 +57,14 @@ describe('AdamW', () => {
   it('clips the gradient by its norm and returns the norm before', () => {
     const state = createAdamW(2)
     const gradient = Float32Array.of(3, 4)
-    expect(adamWStep(new Float32Array(2), gradient, state, { ...options, clipNorm: 1 })).toBe(5)
+    expect(adamWStep(new Float32Array(2), gradient, state, options(2, { clipNorm: 1 }))).toBe(5)
     expect(state.m[0]).toBeCloseTo(0.06, 6)
   })
 
   it('changes nothing on a gradient that is not finite', () => {
     const theta = Float32Array.of(1, 2)
     const state = createAdamW(2)
-    expect(adamWStep(theta, Float32Array.of(NaN, 1), state, options)).toBeNaN()
+    expect(adamWStep(theta, Float32Array.of(NaN, 1), state, options(2))).toBeNaN()
     expect([...theta, state.step, state.m[1]]).toEqual([1, 2, 0, 0])
   })
 })

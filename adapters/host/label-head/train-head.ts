@@ -24,7 +24,7 @@ import { writeHead } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
 
 /** What a head of either kind is trained by. */
-export type HeadTask = Omit<TrainInput, 'jobId' | 'model' | 'method' | 'hyperparameters'>
+export type HeadTask = Omit<TrainInput, 'model' | 'method' | 'hyperparameters'>
 
 export interface TrainHeadDeps {
   encoder: SentenceEncoder

@@ -7,13 +7,6 @@ export interface AdamWState {
   v: Float32Array
 }
 
-export interface AdamWOptions {
-  learningRate: number
-  weightDecay: number
-  /** largest L2 norm of the gradient, which is scaled down to it; 0 for no limit */
-  clipNorm: number
-}
-
 /** A part of the parameters with settings of its own; it begins where the one before ends. */
 export interface AdamWGroup {
   /** number of the first parameter behind it */
@@ -40,24 +33,11 @@ const norm = (values: Float32Array): number => {
 
 /**
  * One step in place, on `theta` and on the state.
+ * @param groups in the order of the parameters, the last one up to their end
+ * @param clipNorm largest L2 norm of the whole gradient, which is scaled down to it; 0 for no limit
  * @returns the gradient's norm before clipping; when it is not finite, nothing is changed
  */
 export const adamWStep = (
-  theta: Float32Array,
-  gradient: Float32Array,
-  state: AdamWState,
-  { learningRate, weightDecay, clipNorm }: AdamWOptions
-): number =>
-  adamWGroupsStep(theta, gradient, state, {
-    groups: [{ until: theta.length, learningRate, weightDecay }],
-    clipNorm,
-  })
-
-/**
- * The same with groups of parameters. The norm is that of the whole gradient.
- * @param groups in the order of the parameters, the last one up to their end
- */
-export const adamWGroupsStep = (
   theta: Float32Array,
   gradient: Float32Array,
   state: AdamWState,

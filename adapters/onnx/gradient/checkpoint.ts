@@ -1,11 +1,22 @@
 /** The state from which a training job resumes after a crash, and the check that it is the same job. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TrainHooks } from '../../host/backend.ts'
 import type { AdamWState } from './adamw.ts'
 import { readStateFile, writeStateFile } from './state-file.ts'
 import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
 
-export type TrainingCounters = Omit<JobCounters, 'validations'>
+export interface TrainingCounters {
+  /** optimizer steps done in this job */
+  step: number
+  /** of all runs of the job */
+  elapsedSeconds: number
+  /** time of the steps, without validation */
+  stepSeconds: number
+  tokens: number
+  recentLosses: number[]
+  validLoss: number | null
+}
 
 /** Of a job that begins. */
 export const newCounters = (): TrainingCounters => ({
@@ -35,20 +46,7 @@ export const metricsOf = (
   peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
 })
 
-export interface JobCounters {
-  /** optimizer steps done in this job */
-  step: number
-  /** of all runs of the job */
-  elapsedSeconds: number
-  /** time of the steps, without validation */
-  stepSeconds: number
-  tokens: number
-  recentLosses: number[]
-  validLoss: number | null
-  validations: number
-}
-
-export interface Checkpoint<Counters = JobCounters> {
+export interface Checkpoint<Counters extends TrainingCounters> {
   counters: Counters
   theta: Float32Array
   optimizer: AdamWState
@@ -56,29 +54,37 @@ export interface Checkpoint<Counters = JobCounters> {
   best?: Float32Array
 }
 
+/** A job as far as its checkpoints need it. */
+interface Job {
+  /** null: none is kept */
+  input: { checkpointDir: string | null }
+  /** equal for equal jobs; a checkpoint of another job is not read */
+  identity: string
+  layout: { length: number }
+  hooks: TrainHooks
+}
+
 const fileIn = (folder: string): string => join(folder, 'checkpoint.bin')
 
-/** @param identity equal for equal jobs; a checkpoint of another job is not read */
-export const saveCheckpoint = async <Counters>(
-  folder: string,
-  identity: string,
+export const saveCheckpoint = async <Counters extends TrainingCounters>(
+  { input: { checkpointDir }, identity }: Job,
   { counters, theta, optimizer, best }: Checkpoint<Counters>
 ): Promise<void> => {
-  await mkdir(folder, { recursive: true })
-  await writeStateFile(fileIn(folder), {
+  if (checkpointDir === null) return
+  await mkdir(checkpointDir, { recursive: true })
+  await writeStateFile(fileIn(checkpointDir), {
     header: { identity, counters, optimizerStep: optimizer.step },
     vectors: [theta, optimizer.m, optimizer.v, ...(best ? [best] : [])],
   })
 }
 
-/** @returns null without a checkpoint of this job */
-export const loadCheckpoint = async <Counters = JobCounters>(
-  folder: string,
-  identity: string,
-  length: number
-): Promise<Checkpoint<Counters> | null> => {
-  const state = await readStateFile(fileIn(folder))
-  if (state === null || state.header.identity !== identity) return null
+const load = async <Counters extends TrainingCounters>({
+  input: { checkpointDir },
+  identity,
+  layout: { length },
+}: Job): Promise<Checkpoint<Counters> | null> => {
+  const state = checkpointDir === null ? null : await readStateFile(fileIn(checkpointDir))
+  if (state?.header.identity !== identity) return null
   const [theta, m, v, best] = state.vectors
   if (theta?.length !== length || m?.length !== length || v?.length !== length) return null
   return {
@@ -87,4 +93,15 @@ export const loadCheckpoint = async <Counters = JobCounters>(
     optimizer: { step: state.header.optimizerStep as number, m, v },
     ...(best && { best }),
   }
+}
+
+/** The state at the job's checkpoint, or at its start. */
+export const resume = async <Counters extends TrainingCounters>(
+  job: Job,
+  start: () => Checkpoint<Counters>
+): Promise<Checkpoint<Counters>> => {
+  const saved = await load<Counters>(job)
+  if (saved === null) return start()
+  job.hooks.onMessage('info', `resumed from the checkpoint at step ${saved.counters.step}`)
+  return saved
 }

@@ -12,7 +12,7 @@ import type { TrainHooks } from '../../host/backend.ts'
 import { adamWStep, type AdamWState } from '../gradient/adamw.ts'
 import { packBatch } from './batch.ts'
 import { totalLabelWeight, type TokenizedRow } from '../../text/rows.ts'
-import { saveCheckpoint, type Checkpoint, metricsOf } from '../gradient/checkpoint.ts'
+import { metricsOf, saveCheckpoint } from '../gradient/checkpoint.ts'
 import { learningRateAt, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import type { LoraLayout } from '../../lora/lora-layout.ts'
 import { progressOf, runSteps } from '../gradient/training-steps.ts'
@@ -23,6 +23,7 @@ import {
   initialState,
   prepareJob,
   type Job,
+  type LoraState,
   type TrainLoraInput,
   type TrainLoraOptions,
 } from './training-job.ts'
@@ -68,7 +69,7 @@ export const trainLora = async (
     const state = await initialState(job)
     await trainSteps(job, session, losses, state)
     await validate(job, losses, state)
-    await saveCheckpoint(input.checkpointDir, job.identity, state)
+    await saveCheckpoint(job, state)
     return result(job, state)
   } finally {
     await Promise.all([session.close(), losses.close()])
@@ -76,7 +77,7 @@ export const trainLora = async (
 }
 
 /** What the steps of the job are bound by. */
-const boundsOf = ({ hyperparameters }: Job, { counters }: Checkpoint) => ({
+const boundsOf = ({ hyperparameters }: Job, { counters }: LoraState) => ({
   totalSteps: hyperparameters.total_steps,
   maxSeconds: hyperparameters.max_seconds ?? Infinity,
   counters,
@@ -86,7 +87,7 @@ const trainSteps = async (
   job: Job,
   session: TrainingSession,
   losses: LossModel,
-  state: Checkpoint
+  state: LoraState
 ): Promise<void> => {
   const { counters } = state
   const bounds = boundsOf(job, state)
@@ -104,7 +105,7 @@ const trainSteps = async (
       counters.validations = due
     },
     isOver: () => false,
-    save: () => saveCheckpoint(job.input.checkpointDir, job.identity, state),
+    save: () => saveCheckpoint(job, state),
   })
 }
 
@@ -125,7 +126,7 @@ function* batchSequence(job: Job, fromStep: number): Generator<TokenizedRow[], n
 const trainStep = async (
   job: Job,
   session: TrainingSession,
-  state: Checkpoint,
+  state: LoraState,
   rows: TokenizedRow[]
 ): Promise<number> => {
   const { theta, optimizer, counters } = state
@@ -146,8 +147,13 @@ const trainStep = async (
   // the middle of the step, so that neither the first nor the last step has rate 0
   const progress = progressOf(boundsOf(job, state), 0.5)
   const gradientNorm = adamWStep(theta, gradient!, optimizer, {
-    learningRate: learningRateAt(progress, hyperparameters),
-    weightDecay: hyperparameters.weight_decay,
+    groups: [
+      {
+        until: theta.length,
+        learningRate: learningRateAt(progress, hyperparameters),
+        weightDecay: hyperparameters.weight_decay,
+      },
+    ],
     clipNorm: CLIP_NORM,
   })
   if (!Number.isFinite(gradientNorm) || !Number.isFinite(loss))
@@ -161,7 +167,7 @@ const trainStep = async (
 const validate = async (
   { validationRows, layout }: Job,
   losses: LossModel,
-  { theta, counters }: Checkpoint
+  { theta, counters }: LoraState
 ): Promise<void> => {
   if (validationRows.length === 0) return
   const result = await losses.lossOfRows(validationRows, { layout, theta })
@@ -170,7 +176,7 @@ const validate = async (
   counters.validLoss = nats / total
 }
 
-const result = (job: Job, state: Checkpoint): TrainedLora => {
+const result = (job: Job, state: LoraState): TrainedLora => {
   const { theta, optimizer, counters } = state
   return {
     layout: job.layout,

@@ -6,7 +6,12 @@ import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
 import type { TrainHooks } from '../../host/backend.ts'
 import { createAdamW, type AdamWState } from '../gradient/adamw.ts'
 import { hashRows, rowLength, sharedPrefixTokens, type TokenizedRow } from '../../text/rows.ts'
-import { loadCheckpoint, type Checkpoint, newCounters } from '../gradient/checkpoint.ts'
+import {
+  newCounters,
+  resume,
+  type Checkpoint,
+  type TrainingCounters,
+} from '../gradient/checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from '../../lora/hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from '../../lora/lora-layout.ts'
 import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
@@ -104,21 +109,17 @@ const identify = (
   return hash.digest('hex')
 }
 
+export type LoraState = Checkpoint<TrainingCounters & { validations: number }>
+
 /** The state at the job's checkpoint, or at its start. */
-export const initialState = async (job: Job): Promise<Checkpoint> => {
-  const { input, layout, identity, hooks } = job
-  const saved = await loadCheckpoint(input.checkpointDir, identity, layout.length)
-  if (saved !== null) {
-    hooks.onMessage('info', `resumed from the checkpoint at step ${saved.counters.step}`)
-    return saved
-  }
-  const { start, seed } = input
+export const initialState = (job: Job): Promise<LoraState> => {
+  const { start, seed } = job.input
   const optimizer = start?.optimizer
-  return {
+  return resume(job, () => ({
     counters: { ...newCounters(), validations: 0 },
-    theta: start?.theta.slice() ?? initLora(layout, seededRandom(startSeed(seed))),
+    theta: start?.theta.slice() ?? initLora(job.layout, seededRandom(startSeed(seed))),
     optimizer: optimizer
       ? { step: optimizer.step, m: optimizer.m.slice(), v: optimizer.v.slice() }
-      : createAdamW(layout.length),
-  }
+      : createAdamW(job.layout.length),
+  }))
 }

@@ -6,9 +6,9 @@ import { deriveSeed, seededRandom, shuffle } from '../../../../src/random.ts'
 import type { TrainHooks } from '../../../host/backend.ts'
 import { createAdamW } from '../../gradient/adamw.ts'
 import {
-  loadCheckpoint,
-  type Checkpoint,
   newCounters,
+  resume,
+  type Checkpoint,
   type TrainingCounters,
 } from '../../gradient/checkpoint.ts'
 import { tokenCount, type FieldExample } from './field-batch.ts'
@@ -60,7 +60,7 @@ export interface TrainFieldsOptions {
   now?: () => number
 }
 
-export type FieldCounters = TrainingCounters & {
+type FieldCounters = TrainingCounters & {
   /** whole epochs that are done, and judged where there are validation rows */
   epochs: number
   /** the epoch whose theta is kept, its right validation rows and their loss; the most that an epoch got right */
@@ -169,26 +169,16 @@ export const prepareFieldJob = (
   }
 }
 
+export type FieldState = Checkpoint<FieldCounters>
+
 /** The state at the job's checkpoint, or at its start. */
-export const initialFieldState = async ({
-  input,
-  layout,
-  identity,
-  hooks,
-}: FieldJob): Promise<Checkpoint<FieldCounters>> => {
-  const { checkpointDir } = input
-  const saved =
-    checkpointDir === null
-      ? null
-      : await loadCheckpoint<FieldCounters>(checkpointDir, identity, layout.length)
-  if (saved !== null) {
-    hooks.onMessage('info', `resumed from the checkpoint at step ${saved.counters.step}`)
-    return saved
-  }
-  const random = seededRandom(deriveSeed(input.seed, -1))
-  return {
+export const initialFieldState = (job: FieldJob): Promise<FieldState> =>
+  resume(job, () => ({
     counters: { ...newCounters(), epochs: 0, best: null },
-    theta: initTheta(layout, input.encoder.weights, random),
-    optimizer: createAdamW(layout.length),
-  }
-}
+    theta: initTheta(
+      job.layout,
+      job.input.encoder.weights,
+      seededRandom(deriveSeed(job.input.seed, -1))
+    ),
+    optimizer: createAdamW(job.layout.length),
+  }))

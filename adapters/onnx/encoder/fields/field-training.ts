@@ -8,8 +8,8 @@ import type { TrainHooks } from '../../../host/backend.ts'
 import { AppError } from '../../../../src/errors.ts'
 import { deriveSeed, seededRandom } from '../../../../src/random.ts'
 import type { TrainingMetrics } from '../../../../src/openai/fine-tuning.ts'
-import { adamWGroupsStep } from '../../gradient/adamw.ts'
-import { saveCheckpoint, type Checkpoint, metricsOf } from '../../gradient/checkpoint.ts'
+import { adamWStep } from '../../gradient/adamw.ts'
+import { metricsOf, saveCheckpoint } from '../../gradient/checkpoint.ts'
 import { progressOf, runSteps } from '../../gradient/training-steps.ts'
 import { epochBatches } from '../../../lora/schedule.ts'
 import {
@@ -23,9 +23,9 @@ import { buildFieldTrainingGraph } from './field-graph.ts'
 import {
   initialFieldState,
   prepareFieldJob,
-  type FieldCounters,
   type FieldHyperparameters,
   type FieldJob,
+  type FieldState,
   type TrainFieldsInput,
   type TrainFieldsOptions,
 } from './field-job.ts'
@@ -44,8 +44,6 @@ export interface TrainedFields {
   trainedTokens: number
   metrics: TrainingMetrics
 }
-
-type FieldState = Checkpoint<FieldCounters>
 
 interface Sessions {
   training: FieldSession
@@ -76,7 +74,7 @@ export const trainFields = async (
   try {
     const state = await initialFieldState(job)
     await trainSteps(job, sessions, state)
-    await save(job, state)
+    await saveCheckpoint(job, state)
     return resultOf(job, state)
   } finally {
     await Promise.all([sessions.training.close(), sessions.loss?.close()])
@@ -106,10 +104,6 @@ const openSessions = async ({
 const isStale = ({ hyperparameters }: FieldJob, { counters }: FieldState): boolean =>
   counters.best !== null && counters.epochs - counters.best.epoch >= hyperparameters.patience
 
-const save = async ({ input, identity }: FieldJob, state: FieldState): Promise<void> => {
-  if (input.checkpointDir !== null) await saveCheckpoint(input.checkpointDir, identity, state)
-}
-
 /** What the steps of the job are bound by. */
 const boundsOf = ({ totalSteps, options }: FieldJob, { counters }: FieldState) => ({
   totalSteps,
@@ -131,7 +125,7 @@ const trainSteps = async (job: FieldJob, sessions: Sessions, state: FieldState):
       if (sessions.loss !== null) await validate(job, sessions.loss, state)
     },
     isOver: () => isStale(job, state),
-    save: () => save(job, state),
+    save: () => saveCheckpoint(job, state),
   })
 }
 
@@ -199,7 +193,7 @@ const trainStep = async (
     learningRate: rate * learningRate,
     weightDecay: decay,
   })
-  const gradientNorm = adamWGroupsStep(theta, sessions.gradient, optimizer, {
+  const gradientNorm = adamWStep(theta, sessions.gradient, optimizer, {
     groups: [
       group(layout.vectorsFrom, layerRate, weightDecay),
       group(layout.headsFrom, layerRate, 0),
