@@ -11,7 +11,7 @@ import { engineErrorBody } from '../../src/openai/error-body.ts'
 import type { AppDeps } from './deps.ts'
 import { chatRoutes } from './chat-routes.ts'
 import { openFaults } from './log.ts'
-import { listBody, pageQuery, page } from './page.ts'
+import { page } from './page.ts'
 import { invalidRequest, parseJson, parseWith, messagesSchema, rowSchema } from './validation.ts'
 import { z } from 'zod'
 import type { LossRequest, ModelObject, TokenizeRequest } from '../../src/openai/fine-tuning.ts'
@@ -80,12 +80,13 @@ export const jobRoutes = ({ jobs }: AppDeps): Hono =>
     .post('/fine_tuning/jobs', async (c) =>
       c.json(await jobs.create(parseJson(await c.req.text())))
     )
-    .get('/fine_tuning/jobs', (c) => c.json(listBody(jobs.list(metadataFilter(c), pageQuery(c)))))
+    .get('/fine_tuning/jobs', (c) => c.json(page(c, jobs.list(metadataFilter(c)))))
     .get('/fine_tuning/jobs/:id', (c) => c.json(jobs.get(c.req.param('id'))))
     .post('/fine_tuning/jobs/:id/cancel', async (c) => c.json(await jobs.cancel(c.req.param('id'))))
     .get('/fine_tuning/jobs/:id/events', async (c) => {
-      const query = { ...pageQuery(c), ...parseWith(orderSchema, c.req.query()) }
-      return c.json(listBody(await jobs.events(c.req.param('id'), query)))
+      const { order } = parseWith(orderSchema, c.req.query())
+      const events = await jobs.events(c.req.param('id'))
+      return c.json(page(c, order === 'asc' ? events : events.reverse()))
     })
 
 const PURPOSE = 'fine-tune'
@@ -111,7 +112,7 @@ export const fileRoutes = ({ files, jobs }: AppDeps): Hono =>
     .get('/files', (c) => {
       const purpose = c.req.query('purpose')
       const wanted = files.list().filter((file) => !purpose || file.purpose === purpose)
-      return c.json(listBody(page(wanted, pageQuery(c))))
+      return c.json(page(c, wanted))
     })
     .get('/files/:id', (c) => c.json(files.get(c.req.param('id'))))
     .get('/files/:id/content', async (c) => c.text(await files.read(c.req.param('id'))))

@@ -10,7 +10,6 @@ import { EventWriter } from './job-events.ts'
 import { type CheckedJobRequest, findByKey, parseJobRequest } from './job-request.ts'
 import { type RunDeps, readRows, trainJob } from './job-runner.ts'
 import { type JobRecord, finished, newRecord } from './job-store.ts'
-import { type Page, type PageQuery, page } from './page.ts'
 
 const DEFAULTS = {
   /** jobs that train at the same time */
@@ -78,19 +77,18 @@ export class JobQueue {
   }
 
   /** Jobs with all the pairs in their metadata, newest first. */
-  list(metadata: Record<string, string>, query: PageQuery): Page<JobObject> {
+  list(metadata: Record<string, string>): JobObject[] {
     const pairs = Object.entries(metadata)
-    const matching = [...this.records.values()]
+    return [...this.records.values()]
       .map(({ job }) => job)
       .filter((job) => pairs.every(([key, value]) => job.metadata[key] === value))
-    return page(matching.reverse(), query)
+      .reverse()
   }
 
-  /** @throws AppError `not-found`, `invalid-request` */
-  async events(id: string, query: PageQuery & { order: 'asc' | 'desc' }): Promise<Page<JobEvent>> {
+  /** Oldest first. @throws AppError `not-found` */
+  async events(id: string): Promise<JobEvent[]> {
     this.record(id)
-    const events = await this.options.store.events(id)
-    return page(query.order === 'asc' ? events : events.reverse(), query)
+    return this.options.store.events(id)
   }
 
   /**

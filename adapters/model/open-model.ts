@@ -13,13 +13,7 @@ import {
 } from '../text/text-tokenizer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
-import {
-  type LlamaConfig,
-  type WeightSource,
-  type ModelParts,
-  modelTensors,
-  parameterCount,
-} from './llama-config.ts'
+import { type LlamaConfig, type ModelParts, modelTensors, parameterCount } from './llama-config.ts'
 import { createWeightSource, hashTensors } from './weight-file.ts'
 
 /** A base model without the way in which it computes. */
@@ -36,16 +30,7 @@ export interface BaseModel {
   name: string
 }
 
-export interface OpenedModel extends Omit<BaseModel, 'fingerprint'> {
-  /** as the files have them */
-  weights: WeightSource
-  /** what `config` does not say; {} for a plain Llama */
-  extras: ModelParts['extras']
-  /** @param precision in which the weights are used, as a loras' base differs by it */
-  fingerprintOf(precision: string): string
-  /** Closes the files; `weights` must not be used afterwards. */
-  close(): void
-}
+export type OpenedModel = Awaited<ReturnType<typeof openModel>>
 
 /** For clients: of the weights and of how a chat is rendered for them. */
 export const systemFingerprint = ({ fingerprint, chat }: BaseModel): string =>
@@ -132,7 +117,7 @@ const readParts = async (path: string): Promise<ModelParts> => {
  * @throws AppError `invalid-model` with the problem: no such path, another architecture, a
  * missing, ill-shaped or truncated tensor, a tokenizer or template that is missing or unsupported
  */
-export const openModel = async (path: string): Promise<OpenedModel> => {
+export const openModel = async (path: string) => {
   const parts = await readParts(path)
   const close = (): void => {
     for (const file of parts.files) file.close()
@@ -140,13 +125,17 @@ export const openModel = async (path: string): Promise<OpenedModel> => {
   try {
     return {
       config: parts.config,
+      /** what `config` does not say; {} for a plain Llama */
       extras: parts.extras,
+      /** as the files have them */
       weights: createWeightSource(modelTensors(parts.config), parts.tensors),
       ...languageParts(parts),
-      fingerprintOf: (precision) => fingerprintOf(parts, precision),
+      /** @param precision in which the weights are used, as a loras' base differs by it */
+      fingerprintOf: (precision: string) => fingerprintOf(parts, precision),
       tokenizerHash: tokenizerHashOf(parts.tokenizer),
       parameters: parameterCount(parts.config),
       name: parts.name,
+      /** Closes the files; `weights` must not be used afterwards. */
       close,
     }
   } catch (error) {

@@ -1,7 +1,7 @@
 /** A base model for this engine's graphs: a plain Llama, with its weights in the engine's precision. */
 import { AppError } from '../../src/errors.ts'
 import { type WeightSource, LINEAR_LAYERS, type LlamaConfig } from '../model/llama-config.ts'
-import { openModel, type BaseModel, type OpenedModel } from '../model/open-model.ts'
+import { openModel, type OpenedModel } from '../model/open-model.ts'
 import { BLOCK, dequantize, quantize } from '../model/quantize.ts'
 
 const bitsOf = (name: string): 4 | 8 | null => {
@@ -40,13 +40,7 @@ export type Precision = 'q4' | 'float32'
  */
 const SMALLEST_Q4_PARAMETERS = 50e6
 
-export interface LoadedModel extends BaseModel {
-  weights: WeightSource
-  /** of the weights */
-  precision: Precision
-  /** Closes the files; `weights` must not be used afterwards. */
-  close(): void
-}
+export type LoadedModel = Awaited<ReturnType<typeof loadModel>>
 
 /** @returns why the graph of this engine does not fit the model, or null */
 const unsupported = (extras: OpenedModel['extras']): string | null => {
@@ -63,10 +57,7 @@ const unsupported = (extras: OpenedModel['extras']): string | null => {
  * @param wanted `auto` chooses by the size of the model
  * @throws AppError `invalid-model` as `openModel`, and for a model that the graphs do not fit
  */
-export const loadModel = async (
-  path: string,
-  wanted: Precision | 'auto' = 'float32'
-): Promise<LoadedModel> => {
+export const loadModel = async (path: string, wanted: Precision | 'auto' = 'float32') => {
   const { extras, weights: stored, fingerprintOf, ...opened } = await openModel(path)
   try {
     const reason = unsupported(extras)
@@ -76,11 +67,12 @@ export const loadModel = async (
         `${path}: ${reason}; use a plain Llama-family decoder (model_type llama, no rope scaling, no biases)`
       )
     const isSmall = opened.parameters < SMALLEST_Q4_PARAMETERS
-    const precision = wanted === 'auto' ? (isSmall ? 'float32' : 'q4') : wanted
+    const precision: Precision = wanted === 'auto' ? (isSmall ? 'float32' : 'q4') : wanted
     return {
       ...opened,
       weights: precision === 'q4' ? quantizedWeights(opened.config, stored) : stored,
       fingerprint: fingerprintOf(precision),
+      /** of the weights */
       precision,
     }
   } catch (error) {

@@ -26,11 +26,7 @@ export interface FieldTokens {
   cut: boolean
 }
 
-export interface FieldTokenizer {
-  read(sources: readonly Source[]): FieldTokens
-  /** With the unknown token in the place of some others. @param isForgotten asked for each token of a word */
-  forget(tokens: FieldTokens, isForgotten: () => boolean): FieldTokens
-}
+export type FieldTokenizer = ReturnType<typeof createFieldTokenizer>
 
 /** Longer queries are cut: eight windows of 256 tokens hold some 1,000 words. */
 const MAX_WINDOWS = 8
@@ -204,15 +200,12 @@ const windowsOf = (
  * @param maxTokens that the encoder reads at once
  * @throws AppError `invalid-model` when the tokenizer marks texts otherwise than BERT's
  */
-export const createFieldTokenizer = (
-  tokenizer: EncoderTokenizer,
-  maxTokens: number
-): FieldTokenizer => {
+export const createFieldTokenizer = (tokenizer: EncoderTokenizer, maxTokens: number) => {
   const vocabulary = vocabularyOf(tokenizer, maxTokens)
   const slotsRoom = Math.floor((maxTokens - MARKERS) * SLOTS_SHARE)
   const isMarker = (id: number): boolean => id === vocabulary.first || id === vocabulary.separator
   return {
-    read: (sources) => {
+    read: (sources: readonly Source[]): FieldTokens => {
       const texts = sources.map(({ text }) => wordsOf(text).map((word) => word.text))
       const [words = [], ...others] = texts
       const slots = readSlots(others, vocabulary, slotsRoom, words.length)
@@ -225,7 +218,8 @@ export const createFieldTokenizer = (
         cut: slots.cut || spans.at(-1)!.to < words.length,
       }
     },
-    forget: ({ windows, ...tokens }, isForgotten) => ({
+    /** With the unknown token in the place of some others. @param isForgotten asked for each token of a word */
+    forget: ({ windows, ...tokens }: FieldTokens, isForgotten: () => boolean): FieldTokens => ({
       ...tokens,
       windows: windows.map((window) => ({
         ...window,
