@@ -7,13 +7,11 @@ import {
   type ProviderTerms,
 } from '../src/core/terms/provider-terms.ts'
 
-const kindCell = ({ stance, says }: KindTerms): string =>
-  stance === 'unknown' ? '`unknown`' : `\`${stance}\`: ${says}`
+const kindCell = ({ stance, says }: KindTerms): string => `\`${stance}\`: ${says}`
 
-const sourceCell = ({ clause, link, version, source, readOn }: ProviderTerms): string => {
+const sourceCell = ({ clause, link, version, readOn }: ProviderTerms): string => {
   const of = version === null ? '' : `, version of ${version}`
-  const read = source === 'none' ? 'not read' : `${source}${readOn === null ? '' : `, ${readOn}`}`
-  return `[${clause}](${link})${of}; ${read}`
+  return `[${clause}](${link})${of}${readOn === null ? '' : `; ${readOn}`}`
 }
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`

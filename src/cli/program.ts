@@ -1,5 +1,5 @@
 /** The command `promptintern`, assembled from one file per verb. */
-import { Command } from 'commander'
+import { Command, type Help } from 'commander'
 import { packageVersion } from '../package-folder.ts'
 import { writeError } from './output.ts'
 
@@ -72,8 +72,18 @@ export const createProgram = async (
   return program
 }
 
+/** A verb's without what the list of all verbs and the document's first lines say. */
+const OF_VERBS: Partial<Help> = {
+  commandDescription: () => '',
+  visibleOptions: ({ options }) =>
+    options.filter(({ description }) => description !== 'print JSON'),
+}
+
 const helpOf = (command: Command): string =>
-  command.configureHelp({ helpWidth: 80 }).helpInformation().trim()
+  command
+    .configureHelp({ helpWidth: 80, ...(command.parent && OF_VERBS) })
+    .helpInformation()
+    .trim()
 
 const pathOf = (command: Command): string =>
   command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
@@ -90,7 +100,7 @@ export const helpDocument = async (): Promise<string> => {
   )
   return `# Command line
 
-Settings come from the environment ([configuration](configuration.md)). Results go to stdout, log and progress to stderr; \`--json\` prints JSON.
+Settings come from the environment ([configuration](configuration.md)). Results go to stdout, log and progress to stderr; \`--json\` prints JSON, and \`-h\` the help of a command.
 
 \`\`\`
 ${helpOf(program)}

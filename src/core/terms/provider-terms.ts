@@ -1,10 +1,11 @@
 /**
  * What the terms of the usual upstreams say about training a model on their answers. In our own words, and no legal
- * advice: docs/privacy.md has this table, and a test compares both. What was not found in a source is `unknown`.
+ * advice, from what others published who have read the documents: docs/privacy.md has this table, and a test compares
+ * both.
  */
 
-/** `asks`: only with the provider's consent, or the terms are not clear; `unknown`: no source was found */
-export type Stance = 'allowed' | 'asks' | 'forbidden' | 'unknown'
+/** `asks`: only with the provider's consent, or the terms are not clear */
+export type Stance = 'allowed' | 'asks' | 'forbidden'
 
 /**
  * `organized`: labels and fields, that is a model that categorizes, classifies or organizes data; `written`: all
@@ -27,9 +28,7 @@ export interface ProviderTerms {
   /** day from which the document's version applies, YYYY-MM-DD; null: it has none, or it was not found */
   version: string | null
   link: string
-  /** `second hand`: what others published who have read the document; `none`: it was not read */
-  source: 'second hand' | 'none'
-  /** day on which they read it, YYYY-MM-DD; null: not known */
+  /** day on which others had read it, YYYY-MM-DD; null: not known */
   readOn: string | null
   terms: Readonly<Record<AnswerKind, KindTerms>>
 }
@@ -48,7 +47,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-01-01',
     link: 'https://openai.com/policies/services-agreement/',
     readOn: '2026-10-08',
-    source: 'second hand',
     terms: {
       organized: {
         stance: 'allowed',
@@ -67,7 +65,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2025-09-15',
     link: 'https://support.claude.com/en/articles/12326764-can-i-use-my-outputs-to-train-an-ai-model',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: {
       organized: {
         stance: 'asks',
@@ -86,7 +83,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-03-23',
     link: 'https://ai.google.dev/gemini-api/terms',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: both(
       'asks',
       'models that compete with the service are forbidden, and so is replicating a part of it; neither is defined'
@@ -99,7 +95,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: null,
     link: 'https://x.ai/legal/terms-of-service-enterprise',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: both(
       'forbidden',
       'no AI system may be trained on output, unless an order form permits it'
@@ -112,7 +107,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-04-29',
     link: 'https://cdn.deepseek.com/policies/en-US/deepseek-open-platform-terms-of-service.html',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: both('allowed', 'training other models, distillation included, is named among the uses'),
   },
   {
@@ -122,7 +116,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-09-25',
     link: 'https://legal.mistral.ai/terms/commercial-terms-of-service',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: {
       organized: {
         stance: 'allowed',
@@ -141,7 +134,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: null,
     link: 'https://www.microsoft.com/licensing/terms/product/ForOnlineServices/all',
     readOn: null,
-    source: 'second hand',
     terms: both(
       'asks',
       'output may not be made for the express purpose of training systems that are much like a Microsoft AI service'
@@ -154,7 +146,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-07-29',
     link: 'https://aws.amazon.com/service-terms/',
     readOn: '2026-08-12',
-    source: 'second hand',
     terms: both('asks', "the terms of the model's provider apply beside those of AWS"),
   },
   {
@@ -164,7 +155,6 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-08-31',
     link: 'https://openrouter.ai/terms',
     readOn: '2026-10-05',
-    source: 'second hand',
     terms: both('asks', 'the terms of each model apply'),
   },
   {
@@ -174,21 +164,10 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: '2026-06-22',
     link: 'https://console.groq.com/docs/legal/services-agreement',
     readOn: '2026-08-17',
-    source: 'second hand',
     terms: both(
       'asks',
       'the customer owns the outputs; no clause on training on them was found, and the licence of the model applies'
     ),
-  },
-  {
-    provider: 'Together',
-    hosts: ['api.together.ai', 'api.together.xyz'],
-    clause: 'Terms of Service',
-    version: null,
-    link: 'https://www.together.ai/terms-of-service',
-    readOn: null,
-    source: 'none',
-    terms: both('unknown', 'not known'),
   },
   {
     provider: 'Fireworks',
@@ -197,20 +176,9 @@ export const PROVIDER_TERMS: readonly ProviderTerms[] = [
     version: null,
     link: 'https://fireworks.ai/terms-of-service',
     readOn: '2026-04-29',
-    source: 'second hand',
     terms: both(
       'asks',
       'content available through the service may not be used to train models; whether this reaches your own answers is not clear, and the version of 2026-07-10 was not read'
     ),
-  },
-  {
-    provider: 'Cohere',
-    hosts: ['api.cohere.com', 'api.cohere.ai'],
-    clause: 'Terms of Use',
-    version: null,
-    link: 'https://cohere.com/terms-of-use',
-    readOn: null,
-    source: 'none',
-    terms: both('unknown', 'not known'),
   },
 ]

@@ -71,8 +71,8 @@ export const KIND_WORDS: Record<AnswerKind, string> = {
 export interface HostTerms {
   host: string
   kind: AnswerKind
-  /** `own`: the operator's own server, which has no terms */
-  stance: Stance | 'own'
+  /** `own`: the operator's own server, which has no terms; `unknown`: the host is not in the table */
+  stance: Stance | 'own' | 'unknown'
   /** null: the host is not in the table */
   provider: string | null
   says: string | null
@@ -80,7 +80,6 @@ export interface HostTerms {
   /** day from which the document's version applies, YYYY-MM-DD */
   version: string | null
   link: string | null
-  source: ProviderTerms['source']
   /** day on which it was read, YYYY-MM-DD */
   readOn: string | null
 }
@@ -111,10 +110,9 @@ export const termsOf = (host: string, type: AnswerType): HostTerms => {
       version: null,
       link: null,
       readOn: null,
-      source: 'none',
     }
-  const { provider, clause, version, link, readOn, source, terms } = entry
-  return { host, kind, ...terms[kind], provider, clause, version, link, readOn, source }
+  const { provider, clause, version, link, readOn, terms } = entry
+  return { host, kind, ...terms[kind], provider, clause, version, link, readOn }
 }
 
 /** With what the operator has said of it. */
@@ -127,15 +125,15 @@ const isPermitted = ({ stance, isConsented }: AppliedTerms): boolean =>
   stance === 'own' || stance === 'allowed' || isConsented
 
 /** Clause, dates and link. */
-const sourceText = ({ clause, version, link, readOn, source }: HostTerms): string =>
+const sourceText = ({ clause, version, link, readOn }: HostTerms): string =>
   [
     clause,
     version === null ? 'date of the version not known' : `version of ${version}`,
-    source === 'none' ? 'not read' : `read ${source}${readOn === null ? '' : ` on ${readOn}`}`,
+    `read second hand${readOn === null ? '' : ` on ${readOn}`}`,
     link,
   ].join(', ')
 
-const STANCE_WORDS: Record<Stance, string> = {
+const STANCE_WORDS: Record<Stance | 'unknown', string> = {
   allowed: 'allow training on',
   asks: 'do not plainly allow training on',
   forbidden: 'forbid training on',
@@ -147,8 +145,7 @@ export const stanceText = (terms: HostTerms): string => {
   if (stance === 'own') return `${host} is your own server, so no terms restrict training`
   const whose = provider === null ? host : `${provider} (${host})`
   const stated = `the terms of ${whose} ${STANCE_WORDS[stance]} ${KIND_WORDS[kind]}`
-  if (provider === null) return stated
-  return `${stated}${stance === 'unknown' ? '' : `: ${says}`} (${sourceText(terms)})`
+  return provider === null ? stated : `${stated}: ${says} (${sourceText(terms)})`
 }
 
 /** One line: what applies to an upstream and a kind of answers. */
